@@ -1,0 +1,134 @@
+//! A question to a person: one row, bound to one exact action, answered once.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Millis,
+    budget::Exceeded,
+    ids::{ApprovalId, ConversationId, TurnId, UserId},
+};
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Subject {
+    /// To run one tool call.
+    Tool {
+        /// The tool.
+        tool: String,
+        /// [`super::skill::action_hash`] of tool and arguments.
+        action: String,
+    },
+    /// To raise a budget.
+    Budget {
+        /// What was exceeded, and by how much the cap grows.
+        exceeded: Exceeded,
+    },
+}
+
+/// Where an approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nobody has answered.
+    Pending,
+    /// Allowed, not yet used.
+    Approved,
+    /// Refused.
+    Rejected,
+    /// Nobody answered in time.
+    Expired,
+    /// Allowed and used: it is worth nothing any more.
+    Consumed,
+    /// The work that asked has ended.
+    Void,
+}
+
+impl Status {
+    /// The word that is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Consumed => "consumed",
+            Self::Void => "void",
+        }
+    }
+
+    /// Reads a stored word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Pending, Self::Approved, Self::Rejected, Self::Expired, Self::Consumed, Self::Void]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
+}
+
+/// A person's answer, or the lack of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Go on.
+    Approved {
+        /// Who said so.
+        by: String,
+    },
+    /// Do not.
+    Rejected {
+        /// Who said so.
+        by: String,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// Nobody answered in time.
+    Expired,
+}
+
+/// A stored approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Its name.
+    pub id: ApprovalId,
+    /// The turn that asked.
+    pub turn: TurnId,
+    /// The conversation it was asked in.
+    pub conversation: ConversationId,
+    /// Whose work it is; they and every owner may answer.
+    pub user: UserId,
+    /// What is asked for.
+    pub subject: Subject,
+    /// What a person is shown: the exact action in words.
+    pub preview: String,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was asked.
+    pub asked_at: Millis,
+    /// When it expires.
+    pub expires_at: Millis,
+    /// Who answered.
+    pub decided_by: Option<String>,
+    /// When.
+    pub decided_at: Option<Millis>,
+    /// Why, in their words.
+    pub reason: Option<String>,
+}
+
+/// Why an answer was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such approval (or none this person may see).
+    #[error("there is no such approval")]
+    Unknown,
+    /// Somebody was faster, or it was used.
+    #[error("already {}{}", .status.as_str(), .by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default())]
+    Settled {
+        /// Where it stands.
+        status: Status,
+        /// Who decided.
+        by: Option<String>,
+    },
+    /// It was asked too long ago.
+    #[error("expired: ask for the work again")]
+    Expired,
+}

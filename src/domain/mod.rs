@@ -1,0 +1,27 @@
+//! Pure decisions: no async, no clock, no I/O, no framework. Time and ids are passed in.
+
+pub mod access;
+pub mod approval;
+pub mod audit;
+pub mod budget;
+pub mod command;
+pub mod ids;
+pub mod inbound;
+pub mod journal;
+pub mod lane;
+pub mod memory;
+pub mod message;
+pub mod model;
+pub mod notice;
+pub mod outbound;
+pub mod persona;
+pub mod price;
+pub mod rate;
+pub mod restart;
+pub mod retry;
+pub mod skill;
+pub mod tokens;
+pub mod turn;
+
+/// Milliseconds since the Unix epoch. Always passed in, never read from a clock.
+pub type Millis = i64;
