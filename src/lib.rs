@@ -1,1 +1,5 @@
+//! Atoll: a self-hosted home for AI agents. `ARCHITECTURE.md` has the map.
+
+pub mod config;
 pub mod domain;
+pub mod ports;

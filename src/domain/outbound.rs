@@ -1,1 +1,133 @@
-//! (to come)
+//! Messages on their way out, and what a person sees while a turn works.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Millis,
+    ids::{ApprovalId, ConversationId, InboundId, TurnId, UserId},
+    message::FileRef,
+    turn::Outcome,
+};
+
+/// What is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Body {
+    /// The answer to a message.
+    Answer {
+        /// The words.
+        text: String,
+        /// Files that go with them.
+        #[serde(default)]
+        files: Vec<FileRef>,
+        /// How the turn ended.
+        outcome: Outcome,
+    },
+    /// Something worth knowing that nobody asked for.
+    Notice {
+        /// One line.
+        title: String,
+        /// More.
+        body: String,
+    },
+    /// A question that only a person can answer.
+    Approval {
+        /// The question.
+        approval: ApprovalId,
+        /// What exactly is asked for.
+        preview: String,
+        /// When it expires.
+        expires_at: Millis,
+    },
+}
+
+/// A message that is to go out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOutbox {
+    /// To whom.
+    pub user: UserId,
+    /// Where; its channel is the one that delivers.
+    pub conversation: ConversationId,
+    /// The turn that it comes from.
+    pub turn: Option<TurnId>,
+    /// The messages that it answers.
+    pub answers: Vec<InboundId>,
+    /// What is sent.
+    pub body: Body,
+}
+
+/// A stored outgoing message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Its number; grows.
+    pub id: i64,
+    /// The message.
+    pub message: NewOutbox,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// What came of sending one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// It arrived.
+    Done,
+    /// It may have arrived; it cannot be known.
+    Unknown(String),
+    /// Not now; try again after this many milliseconds.
+    Later {
+        /// Milliseconds to wait.
+        after_ms: u64,
+        /// Why.
+        why: String,
+    },
+    /// Never.
+    Refused(String),
+}
+
+/// What happens to a message while it is worked on; not stored, only shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Progress {
+    /// It was taken up, waits, or is parked.
+    Status {
+        /// `processing`, `queued`, `waiting_approval`.
+        status: &'static str,
+        /// The question that it waits for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        approval: Option<ApprovalId>,
+    },
+    /// A piece of the answer.
+    Delta {
+        /// The words.
+        text: String,
+    },
+    /// What was shown so far is void: another model began anew.
+    Restart,
+    /// A tool begins or ends.
+    Tool {
+        /// Its name.
+        name: String,
+        /// `started`, `finished`, `failed`.
+        phase: &'static str,
+    },
+    /// The message was withdrawn.
+    Withdrawn {
+        /// How: cancelled, interrupted.
+        outcome: Outcome,
+    },
+}
+
+/// Something that somebody may be watching for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LiveEvent {
+    /// Progress of these messages.
+    Progress {
+        /// Which.
+        inbounds: Vec<InboundId>,
+        /// What.
+        progress: Progress,
+    },
+    /// A stored message went out.
+    Sent(std::sync::Arc<OutboxRow>),
+}

@@ -1,0 +1,180 @@
+//! The configuration as the program uses it: typed, complete, every default filled in.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use crate::domain::{
+    budget::Caps,
+    journal::WhileBusy,
+    price::Price,
+    retry::Bounds,
+    turn::Limits,
+};
+
+/// A secret from the configuration: its text is never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, to be handed to whoever needs it, and to nobody else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "(none)" } else { "(secret)" })
+    }
+}
+
+/// Everything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: Server,
+    /// Logs.
+    pub log: Log,
+    /// The store.
+    pub store: Store,
+    /// Providers, in order; empty when none is configured.
+    pub llm: Vec<Provider>,
+    /// Bounds on getting one answer.
+    pub answer_bounds: Bounds,
+    /// Prices that replace those of the built-in list.
+    pub prices: BTreeMap<String, Price>,
+    /// The agent.
+    pub agent: Agent,
+    /// Most that one user may spend in a UTC day.
+    pub user_caps: Caps,
+    /// Channels, by name.
+    pub channels: BTreeMap<String, Channel>,
+    /// Skills, by name, where the file says something about them.
+    pub skills: BTreeMap<String, Skill>,
+    /// Keys that are given and have no effect yet.
+    pub planned: Vec<String>,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on.
+    pub port: u16,
+    /// Names by which it may be addressed.
+    pub allowed_hosts: Vec<String>,
+    /// Web origins that may call it.
+    pub allowed_origins: Vec<String>,
+    /// Largest body, in bytes.
+    pub max_body: usize,
+    /// Requests a minute for a key that is not an owner's.
+    pub requests_per_minute: u32,
+    /// Wrong keys in a minute that lock an address out.
+    pub lockout_failures: u32,
+    /// For how long, in milliseconds.
+    pub lockout_ms: i64,
+    /// Longest drain, in milliseconds.
+    pub drain_ms: u64,
+}
+
+/// Logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Filter.
+    pub level: String,
+    /// One JSON object a line.
+    pub json: bool,
+}
+
+/// The store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// Age at which finished things are let go, in milliseconds; `None` keeps them.
+    pub retention_ms: Option<i64>,
+}
+
+/// One provider of models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Provider {
+    /// Which kind.
+    pub provider: String,
+    /// Name in logs and costs.
+    pub name: String,
+    /// Model to ask; `None` for the usual one.
+    pub model: Option<String>,
+    /// Key.
+    pub api_key: Secret,
+    /// Address of the API; `None` for the usual one.
+    pub base_url: Option<String>,
+    /// Azure's version of the API.
+    pub api_version: String,
+    /// Sampling temperature.
+    pub temperature: Option<f64>,
+    /// Longest answer, in tokens.
+    pub max_tokens: u32,
+    /// Longest silence, in milliseconds.
+    pub timeout_ms: u64,
+    /// Most calls at a time.
+    pub max_concurrent: u32,
+    /// Send pictures.
+    pub photo_enabled: bool,
+    /// Send sound.
+    pub audio_enabled: bool,
+    /// Send films.
+    pub video_enabled: bool,
+    /// Send documents.
+    pub document_enabled: bool,
+    /// Offer tools.
+    pub tool_enabled: bool,
+}
+
+/// The agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agent {
+    /// Where script skills work; `None` for the home's own.
+    pub workspace: Option<PathBuf>,
+    /// Bounds on a turn.
+    pub limits: Limits,
+    /// Longest message, in characters.
+    pub max_input_length: usize,
+    /// Longest tool call, in milliseconds.
+    pub tool_timeout_ms: u64,
+    /// Most messages that wait in one conversation.
+    pub queue_limit: usize,
+    /// Idle time after which a conversation leaves memory, in milliseconds.
+    pub session_idle_ms: i64,
+    /// Memories put before each message; 0 switches it off.
+    pub retrieval_limit: usize,
+}
+
+/// A channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// What a message does while a turn runs.
+    pub while_busy: WhileBusy,
+    /// Messages a minute for each user; 0 for no limit.
+    pub messages_per_minute: u32,
+}
+
+/// What the file says about a skill.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Skill {
+    /// Offer it.
+    pub enabled: bool,
+    /// Let its scripts run on this machine.
+    pub run_on_host: bool,
+    /// Ask before every call.
+    pub approval: bool,
+    /// All that the file gives, for the scripts.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}

@@ -1,0 +1,7 @@
+//! The traits at the edge: what the inside needs of the world, one file each.
+
+pub mod channel;
+pub mod clock;
+pub mod metrics;
+pub mod model;
+pub mod tool;
