@@ -10,7 +10,7 @@ use super::{
     inbound::{Accepted, Inbound, NewInbound},
     model::Usage,
     outbound::{NewOutbox, OutboxRow},
-    turn::{Entry, Past},
+    turn::{Entry, Outcome, Past},
 };
 
 /// A growing number that names the holder of a turn: a write with an older one is refused.
@@ -52,6 +52,10 @@ pub struct ModelCall {
 /// The end of a turn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CloseTurn {
+    /// The messages that it answers, or that are withdrawn with it.
+    pub serves: Vec<InboundId>,
+    /// How it ended.
+    pub outcome: Outcome,
     /// The turn as later turns see it.
     pub past: Past,
     /// A summary that it made of older turns, and the last turn that this covers.
@@ -132,6 +136,17 @@ pub struct TurnWritten {
     pub outbox: Vec<OutboxRow>,
 }
 
+/// What the holder of a taken-over turn needs to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenOver {
+    /// The turn.
+    pub turn: TurnId,
+    /// The lease that it is now written under.
+    pub lease: Lease,
+    /// How often it was taken up again, this time included; a parked turn does not count.
+    pub resumes: u32,
+}
+
 /// A turn that is not over, as it is found in the store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenTurnRow {
@@ -143,10 +158,6 @@ pub struct OpenTurnRow {
     pub inbound: Inbound,
     /// Its journal.
     pub entries: Vec<Entry>,
-    /// The lease that the finder now holds.
-    pub lease: Lease,
-    /// How often it was taken up again, this time included.
-    pub resumes: u32,
     /// Answers to its questions that it has not consumed.
     pub verdicts: Vec<(ApprovalId, Verdict)>,
 }

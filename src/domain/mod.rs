@@ -17,6 +17,7 @@ pub mod outbound;
 pub mod persona;
 pub mod price;
 pub mod rate;
+pub mod records;
 pub mod restart;
 pub mod retry;
 pub mod skill;

@@ -1,0 +1,171 @@
+//! Questions to people: asked, answered once, used once.
+
+use rusqlite::{Connection, params};
+
+use super::{Result, StoreError, execute, from_json, row, rows, spend, to_json, turns};
+use crate::domain::{
+    Millis,
+    approval::{Approval, Refusal, Status, Subject, Verdict},
+    budget::{Amount, Scope},
+    ids::{ApprovalId, ConversationId, TurnId, UserId},
+    journal::{Decided, TurnWrite},
+    turn::Held,
+};
+
+const COLUMNS: &str = "id, turn_id, conversation_id, user_id, subject, preview, status, asked_at, expires_at,
+                       decided_by, decided_at, reason";
+
+/// Stores a question.
+pub(super) fn ask(db: &Connection, step: &TurnWrite, held: &Held) -> Result<()> {
+    let sql = "INSERT INTO approvals (id, turn_id, conversation_id, user_id, subject, preview, status,
+                                      asked_at, expires_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?8)";
+    execute(
+        db,
+        sql,
+        params![
+            held.approval.as_str(),
+            step.turn.as_str(),
+            step.conversation.as_str(),
+            step.user.as_str(),
+            to_json(&held.subject)?,
+            held.preview,
+            held.asked_at,
+            held.expires_at
+        ],
+    )?;
+    Ok(())
+}
+
+/// Uses an approval, once; what it allows beside the step itself happens here.
+pub(super) fn consume(db: &Connection, id: &ApprovalId, step: &TurnWrite) -> Result<()> {
+    let sql = "UPDATE approvals SET status = 'consumed' WHERE id = ?1 AND turn_id = ?2 AND status = 'approved'
+               RETURNING subject";
+    let subject: Option<Subject> =
+        row(db, sql, params![id.as_str(), step.turn.as_str()], |row| from_json(&row.get::<_, String>(0)?))?;
+    match subject {
+        None => Err(StoreError::Stale("the approval was used or withdrawn")),
+        Some(Subject::Budget { exceeded }) if exceeded.scope == Scope::User => {
+            let Some(window) = turns::budget_window(db, &step.turn)? else {
+                return Err(StoreError::Stale("there is no such turn"));
+            };
+            spend::raise(db, &step.user, window, Amount::only(exceeded.dimension, exceeded.raise))
+        }
+        Some(Subject::Budget { .. } | Subject::Tool { .. }) => Ok(()),
+    }
+}
+
+/// Withdraws the questions of a turn that ended.
+pub(super) fn void(db: &Connection, turn: &TurnId) -> Result<()> {
+    let sql = "UPDATE approvals SET status = 'void' WHERE turn_id = ?1 AND status IN ('pending', 'approved')";
+    execute(db, sql, [turn.as_str()])?;
+    Ok(())
+}
+
+/// Answers a question, once, by compare-and-set.
+///
+/// # Errors
+/// [`StoreError::Approval`] when it is unknown, expired, or somebody was faster.
+pub fn decide(
+    db: &Connection,
+    id: &ApprovalId,
+    approve: bool,
+    by: &str,
+    reason: Option<&str>,
+    now: Millis,
+) -> Result<Decided> {
+    let status = if approve { Status::Approved } else { Status::Rejected };
+    let sql = "UPDATE approvals SET status = ?2, decided_by = ?3, decided_at = ?4, reason = ?5
+               WHERE id = ?1 AND status = 'pending' AND expires_at > ?4";
+    let changed = execute(db, sql, params![id.as_str(), status.as_str(), by, now, reason])?;
+    let approval = find(db, id)?.ok_or(Refusal::Unknown)?;
+    if changed == 0 {
+        return Err(match approval.status {
+            Status::Pending | Status::Expired => Refusal::Expired,
+            status => Refusal::Settled { status, by: approval.decided_by },
+        }
+        .into());
+    }
+    let verdict = if approve {
+        Verdict::Approved { by: by.to_owned() }
+    } else {
+        Verdict::Rejected { by: by.to_owned(), reason: reason.map(str::to_owned) }
+    };
+    Ok(Decided { approval, verdict })
+}
+
+/// Closes the questions of a conversation whose time is over, and names them.
+///
+/// # Errors
+/// When the store fails.
+pub fn expire(db: &Connection, conversation: &ConversationId, now: Millis) -> Result<Vec<ApprovalId>> {
+    let sql = "UPDATE approvals SET status = 'expired' WHERE conversation_id = ?1 AND status = 'pending'
+               AND expires_at <= ?2 RETURNING id";
+    rows(db, sql, params![conversation.as_str(), now], |row| Ok(ApprovalId::new(row.get::<_, String>(0)?)))
+}
+
+/// The answers to a turn's questions that it has not used.
+pub(super) fn verdicts(db: &Connection, turn: &TurnId) -> Result<Vec<(ApprovalId, Verdict)>> {
+    let sql = format!("SELECT {COLUMNS} FROM approvals WHERE turn_id = ?1");
+    let approvals = rows(db, &sql, [turn.as_str()], read)?;
+    Ok(approvals
+        .into_iter()
+        .filter_map(|approval| {
+            let by = approval.decided_by.unwrap_or_default();
+            let verdict = match approval.status {
+                Status::Approved => Verdict::Approved { by },
+                Status::Rejected => Verdict::Rejected { by, reason: approval.reason },
+                Status::Expired => Verdict::Expired,
+                Status::Pending | Status::Consumed | Status::Void => return None,
+            };
+            Some((approval.id, verdict))
+        })
+        .collect())
+}
+
+/// One question.
+///
+/// # Errors
+/// When the store fails.
+pub fn find(db: &Connection, id: &ApprovalId) -> Result<Option<Approval>> {
+    let sql = format!("SELECT {COLUMNS} FROM approvals WHERE id = ?1");
+    row(db, &sql, [id.as_str()], read)
+}
+
+/// Questions, newest first: of one user or of all, in one state or in all.
+///
+/// # Errors
+/// When the store fails.
+pub fn list(
+    db: &Connection,
+    user: Option<&UserId>,
+    status: Option<Status>,
+    limit: usize,
+) -> Result<Vec<Approval>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM approvals
+         WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR status = ?2)
+         ORDER BY asked_at DESC, id DESC LIMIT ?3"
+    );
+    let params = params![user.map(UserId::as_str), status.map(Status::as_str), limit as i64];
+    rows(db, &sql, params, read)
+}
+
+fn read(row: &rusqlite::Row<'_>) -> Result<Approval> {
+    let status: String = row.get(6)?;
+    Ok(Approval {
+        id: ApprovalId::new(row.get::<_, String>(0)?),
+        turn: TurnId::new(row.get::<_, String>(1)?),
+        conversation: ConversationId::new(row.get::<_, String>(2)?),
+        user: UserId::new(row.get::<_, String>(3)?),
+        subject: from_json(&row.get::<_, String>(4)?)?,
+        preview: row.get(5)?,
+        status: Status::parse(&status)
+            .ok_or_else(|| StoreError::Corrupt(format!("approval status `{status}`")))?,
+        asked_at: row.get(7)?,
+        expires_at: row.get(8)?,
+        decided_by: row.get(9)?,
+        decided_at: row.get(10)?,
+        reason: row.get(11)?,
+    })
+}

@@ -1,0 +1,89 @@
+//! What models cost: one row a paid call.
+
+use rusqlite::{Connection, params};
+
+use super::{Result, execute, row, rows};
+use crate::domain::{
+    Millis,
+    budget::{Amount, window},
+    ids::UserId,
+    journal::{ModelCall, TurnWrite},
+    records::{CostLine, CostsBy},
+};
+
+/// Notes a paid call.
+pub(super) fn insert(db: &Connection, step: &TurnWrite, call: &ModelCall) -> Result<()> {
+    let sql = "INSERT INTO model_calls (at, user_id, conversation_id, turn_id, provider, model, input, cached,
+                                        output, micros, time_ms)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    execute(
+        db,
+        sql,
+        params![
+            step.now,
+            step.user.as_str(),
+            step.conversation.as_str(),
+            step.turn.as_str(),
+            call.provider,
+            call.model,
+            call.usage.input as i64,
+            call.usage.cached as i64,
+            call.usage.output as i64,
+            call.cost.micros as i64,
+            call.cost.time_ms as i64
+        ],
+    )?;
+    Ok(())
+}
+
+/// Costs from one moment to another, summed up.
+///
+/// # Errors
+/// When the store fails.
+pub fn summary(
+    db: &Connection,
+    user: Option<&UserId>,
+    from: Millis,
+    to: Millis,
+    by: CostsBy,
+) -> Result<Vec<CostLine>> {
+    let key = match by {
+        CostsBy::Day => "date(at / 1000, 'unixepoch')",
+        CostsBy::Model => "provider || '/' || model",
+        CostsBy::User => "user_id",
+        CostsBy::Conversation => "conversation_id",
+    };
+    let sql = format!(
+        "SELECT {key} AS key, count(*), sum(input), sum(cached), sum(output), sum(micros) FROM model_calls
+         WHERE at >= ?1 AND at < ?2 AND (?3 IS NULL OR user_id = ?3) GROUP BY 1 ORDER BY 1"
+    );
+    rows(db, &sql, params![from, to, user.map(UserId::as_str)], |row| {
+        let number = |at: usize| row.get::<_, i64>(at).map(|number| number.max(0) as u64);
+        Ok(CostLine {
+            key: row.get(0)?,
+            calls: number(1)?,
+            input_tokens: number(2)?,
+            cached_tokens: number(3)?,
+            output_tokens: number(4)?,
+            micro_usd: number(5)?,
+        })
+    })
+}
+
+/// What a user spent today, holds reserved, and was granted beyond the caps.
+///
+/// # Errors
+/// When the store fails.
+pub fn today(db: &Connection, user: &UserId, now: Millis) -> Result<(Amount, Amount, Amount)> {
+    let account = super::spend::load(db, user, window(now))?;
+    Ok((account.spent, account.reserved, account.raised))
+}
+
+/// How many calls were paid in a turn.
+///
+/// # Errors
+/// When the store fails.
+pub fn calls_of_turn(db: &Connection, turn: &str) -> Result<i64> {
+    let count = row(db, "SELECT count(*) FROM model_calls WHERE turn_id = ?1", [turn], |row| Ok(row.get(0)?))?;
+    Ok(count.unwrap_or(0))
+}

@@ -1,0 +1,133 @@
+//! Accepted messages.
+
+use rusqlite::{Connection, params};
+
+use super::{Result, StoreError, execute, from_json, row, rows, to_json};
+use crate::domain::{
+    ids::{ConversationId, InboundId, TurnId, UserId},
+    inbound::{Accepted, Inbound, NewInbound, State},
+    message::FileRef,
+};
+
+/// Accepts a message, once. A message with the same external id was accepted before and is named instead.
+///
+/// # Errors
+/// [`StoreError::KeyReused`] when the earlier one has other words.
+pub fn accept(
+    db: &Connection,
+    new: &NewInbound,
+    state: State,
+    turn: Option<&TurnId>,
+) -> Result<Accepted> {
+    let attachments =
+        if new.attachments.is_empty() { None } else { Some(to_json(&new.attachments)?) };
+    let sql = "INSERT INTO inbound
+                   (id, channel, external_id, user_id, conversation_id, text, attachments, state, turn_id,
+                    received_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+               ON CONFLICT (channel, external_id) WHERE external_id IS NOT NULL DO NOTHING";
+    let changed = execute(
+        db,
+        sql,
+        params![
+            new.id.as_str(),
+            new.channel,
+            new.external_id,
+            new.user.as_str(),
+            new.conversation.as_str(),
+            new.text,
+            attachments,
+            state.as_str(),
+            turn.map(TurnId::as_str),
+            new.received_at
+        ],
+    )?;
+    if changed == 1 {
+        return Ok(Accepted::New);
+    }
+    let sql = "SELECT id, text, conversation_id FROM inbound WHERE channel = ?1 AND external_id = ?2";
+    let first = row(db, sql, params![new.channel, new.external_id], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+    })?;
+    match first {
+        Some((id, text, conversation)) if text == new.text && conversation == new.conversation.as_str() => {
+            Ok(Accepted::Duplicate { first: InboundId::new(id) })
+        }
+        Some(_) => Err(StoreError::KeyReused),
+        None => Err(StoreError::Corrupt("an inbound row conflicts with none".into())),
+    }
+}
+
+/// Moves messages to another state.
+pub(super) fn set_state(
+    db: &Connection,
+    id: &InboundId,
+    from: &[State],
+    to: State,
+    turn: &TurnId,
+) -> Result<bool> {
+    let sql = "UPDATE inbound SET state = ?1, turn_id = ?2 WHERE id = ?3 AND state IN (?4, ?5)";
+    let state = |at: usize| from.get(at).or(from.first()).map_or("", |state| state.as_str());
+    let changed = execute(db, sql, params![to.as_str(), turn.as_str(), id.as_str(), state(0), state(1)])?;
+    Ok(changed == 1)
+}
+
+/// Withdraws the messages that wait in a conversation, and names them.
+///
+/// # Errors
+/// When the store fails.
+pub fn cancel_queued(db: &Connection, conversation: &ConversationId) -> Result<Vec<InboundId>> {
+    let sql = "UPDATE inbound SET state = 'cancelled' WHERE conversation_id = ?1 AND state = 'queued'
+               RETURNING id";
+    rows(db, sql, [conversation.as_str()], |row| Ok(InboundId::new(row.get::<_, String>(0)?)))
+}
+
+/// The messages that wait in a conversation, oldest first.
+pub(super) fn queued(db: &Connection, conversation: &ConversationId) -> Result<Vec<Inbound>> {
+    let sql = "SELECT id, text, attachments, state, turn_id, received_at FROM inbound
+               WHERE conversation_id = ?1 AND state = 'queued' ORDER BY rank";
+    rows(db, sql, [conversation.as_str()], read)
+}
+
+/// One message, with its owner and its conversation.
+///
+/// # Errors
+/// When the store fails.
+pub fn find(db: &Connection, id: &InboundId) -> Result<Option<(Inbound, UserId, ConversationId)>> {
+    let sql = "SELECT id, text, attachments, state, turn_id, received_at, user_id, conversation_id
+               FROM inbound WHERE id = ?1";
+    row(db, sql, [id.as_str()], |row| {
+        let user = UserId::new(row.get::<_, String>(6)?);
+        Ok((read(row)?, user, ConversationId::new(row.get::<_, String>(7)?)))
+    })
+}
+
+/// What is under way for a user: state, words, when it came; newest first.
+///
+/// # Errors
+/// When the store fails.
+pub fn under_way(db: &Connection, user: &UserId) -> Result<Vec<(String, String, i64)>> {
+    let sql = "SELECT CASE WHEN turns.state = 'parked' THEN 'parked' ELSE inbound.state END,
+                      inbound.text, inbound.received_at
+               FROM inbound LEFT JOIN turns ON turns.id = inbound.turn_id
+               WHERE inbound.user_id = ?1 AND inbound.state IN ('queued', 'running')
+               ORDER BY inbound.rank DESC LIMIT 50";
+    rows(db, sql, [user.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+}
+
+fn read(row: &rusqlite::Row<'_>) -> Result<Inbound> {
+    let attachments: Option<String> = row.get(2)?;
+    let state: String = row.get(3)?;
+    Ok(Inbound {
+        id: InboundId::new(row.get::<_, String>(0)?),
+        text: row.get(1)?,
+        attachments: attachments
+            .map(|text| from_json::<Vec<FileRef>>(&text))
+            .transpose()?
+            .unwrap_or_default(),
+        state: State::parse(&state)
+            .ok_or_else(|| StoreError::Corrupt(format!("inbound state `{state}`")))?,
+        turn: row.get::<_, Option<String>>(4)?.map(TurnId::new),
+        received_at: row.get(5)?,
+    })
+}

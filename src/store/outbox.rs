@@ -1,0 +1,188 @@
+//! Messages on their way out. A row is born held by the process that stores it; a later run takes over what
+//! an earlier one left.
+
+use rusqlite::{Connection, params};
+
+use super::{Result, StoreError, execute, from_json, row, rows, to_json};
+use crate::domain::{
+    Millis,
+    ids::{ConversationId, InboundId, TurnId, UserId},
+    inbound::State,
+    outbound::{Body, NewOutbox, OutboxRow, Sent},
+    records::{Fate, OutboxHealth, StoredAnswer},
+};
+
+const COLUMNS: &str = "id, user_id, conversation_id, turn_id, answers, body, attempts";
+
+/// Stores a message that this run will send at once.
+pub(super) fn insert(db: &Connection, boot: i64, new: &NewOutbox, now: Millis) -> Result<OutboxRow> {
+    let sql = "INSERT INTO outbox (channel, user_id, conversation_id, turn_id, answers, body, state, claim,
+                                   due_at, created_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'claimed', ?7, ?8, ?8)";
+    execute(
+        db,
+        sql,
+        params![
+            new.conversation.channel(),
+            new.user.as_str(),
+            new.conversation.as_str(),
+            new.turn.as_ref().map(TurnId::as_str),
+            to_json(&new.answers)?,
+            to_json(&new.body)?,
+            boot,
+            now
+        ],
+    )?;
+    Ok(OutboxRow { id: db.last_insert_rowid(), message: new.clone(), attempts: 0 })
+}
+
+/// Stores a message that is to go out at once, on its own.
+///
+/// # Errors
+/// When the store fails.
+pub fn post(db: &Connection, boot: i64, new: &NewOutbox, now: Millis) -> Result<OutboxRow> {
+    insert(db, boot, new, now)
+}
+
+/// Claims what is due: messages to be tried again, and what an earlier run held. The flag says that the
+/// earlier run may have sent it.
+///
+/// # Errors
+/// When the store fails.
+pub fn claim(db: &Connection, boot: i64, now: Millis, limit: usize) -> Result<Vec<(OutboxRow, bool)>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, state = 'claimed' FROM outbox
+         WHERE (state = 'due' AND due_at <= ?1) OR (state = 'claimed' AND claim <> ?2)
+         ORDER BY id LIMIT ?3"
+    );
+    let found = rows(db, &sql, params![now, boot, limit as i64], |row| Ok((read(row)?, row.get(7)?)))?;
+    for (message, _) in &found {
+        let sql = "UPDATE outbox SET state = 'claimed', claim = ?2, attempts = attempts + 1 WHERE id = ?1";
+        execute(db, sql, params![message.id, boot])?;
+    }
+    Ok(found)
+}
+
+/// Notes what came of sending. A message that failed too often, or was refused, is dead: kept and listed.
+///
+/// # Errors
+/// When the store fails.
+pub fn settle(db: &Connection, id: i64, sent: &Sent, now: Millis, max_attempts: u32) -> Result<()> {
+    let (state, due, error) = match sent {
+        Sent::Done => ("sent", now, None),
+        Sent::Unknown(why) => ("unknown", now, Some(why)),
+        Sent::Refused(why) => ("dead", now, Some(why)),
+        Sent::Later { after_ms, why } => {
+            ("due", now.saturating_add(i64::try_from(*after_ms).unwrap_or(i64::MAX)), Some(why))
+        }
+    };
+    let sql = "UPDATE outbox SET state = CASE WHEN ?2 = 'due' AND attempts >= ?6 THEN 'dead' ELSE ?2 END,
+                      due_at = ?3, sent_at = CASE WHEN ?2 = 'sent' THEN ?4 END, error = ?5
+               WHERE id = ?1";
+    execute(db, sql, params![id, state, due, now, error, max_attempts])?;
+    Ok(())
+}
+
+/// A user's messages after event number `after`, on these channels, oldest first.
+///
+/// # Errors
+/// When the store fails.
+pub fn replay(
+    db: &Connection,
+    user: &UserId,
+    channels: &[&str],
+    after: i64,
+    limit: usize,
+) -> Result<Vec<OutboxRow>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM outbox WHERE user_id = ?1 AND id > ?2
+         AND channel IN (SELECT value FROM json_each(?3)) ORDER BY id LIMIT ?4"
+    );
+    rows(db, &sql, params![user.as_str(), after, to_json(&channels)?, limit as i64], read)
+}
+
+/// The number of the newest message.
+///
+/// # Errors
+/// When the store fails.
+pub fn last_id(db: &Connection) -> Result<i64> {
+    let last = row(db, "SELECT max(id) FROM outbox", [], |row| Ok(row.get::<_, Option<i64>>(0)?))?;
+    Ok(last.flatten().unwrap_or(0))
+}
+
+/// What became of an accepted message.
+///
+/// # Errors
+/// When the store fails.
+pub fn fate(db: &Connection, inbound: &InboundId) -> Result<Option<Fate>> {
+    let sql = "SELECT user_id, state, turn_id FROM inbound WHERE id = ?1";
+    let found = row(db, sql, [inbound.as_str()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?))
+    })?;
+    let Some((user, state, turn)) = found else { return Ok(None) };
+    let state =
+        State::parse(&state).ok_or_else(|| StoreError::Corrupt(format!("inbound state `{state}`")))?;
+    let answer = match turn {
+        Some(turn) => answer(db, &turn)?,
+        None => direct_answer(db, &user, inbound)?,
+    };
+    Ok(Some(Fate { inbound: inbound.clone(), user: UserId::new(user), state, answer }))
+}
+
+fn answer(db: &Connection, turn: &str) -> Result<Option<StoredAnswer>> {
+    let sql = format!("SELECT {COLUMNS} FROM outbox WHERE turn_id = ?1 ORDER BY id DESC");
+    Ok(rows(db, &sql, [turn], read)?.into_iter().find_map(stored_answer))
+}
+
+/// The answer to a command, which has no turn.
+fn direct_answer(db: &Connection, user: &str, inbound: &InboundId) -> Result<Option<StoredAnswer>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM outbox WHERE user_id = ?1 AND turn_id IS NULL AND answers = ?2 LIMIT 1"
+    );
+    let found = rows(db, &sql, params![user, to_json(&[inbound])?], read)?;
+    Ok(found.into_iter().find_map(stored_answer))
+}
+
+fn stored_answer(message: OutboxRow) -> Option<StoredAnswer> {
+    match message.message.body {
+        Body::Answer { text, files, outcome } => Some(StoredAnswer { id: message.id, text, files, outcome }),
+        Body::Notice { .. } | Body::Approval { .. } => None,
+    }
+}
+
+/// How the outbox is doing.
+///
+/// # Errors
+/// When the store fails.
+pub fn health(db: &Connection) -> Result<OutboxHealth> {
+    let sql = "SELECT state, count(*), min(created_at) FROM outbox
+               WHERE state IN ('due', 'claimed', 'unknown', 'dead') GROUP BY state";
+    let mut health = OutboxHealth::default();
+    for (state, count, oldest) in rows(db, sql, [], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)?))
+    })? {
+        match state.as_str() {
+            "unknown" => health.unknown = count,
+            "dead" => health.dead = count,
+            _ => {
+                health.waiting += count;
+                health.oldest = Some(health.oldest.map_or(oldest, |known| known.min(oldest)));
+            }
+        }
+    }
+    Ok(health)
+}
+
+fn read(row: &rusqlite::Row<'_>) -> Result<OutboxRow> {
+    Ok(OutboxRow {
+        id: row.get(0)?,
+        message: NewOutbox {
+            user: UserId::new(row.get::<_, String>(1)?),
+            conversation: ConversationId::new(row.get::<_, String>(2)?),
+            turn: row.get::<_, Option<String>>(3)?.map(TurnId::new),
+            answers: from_json(&row.get::<_, String>(4)?)?,
+            body: from_json(&row.get::<_, String>(5)?)?,
+        },
+        attempts: row.get(6)?,
+    })
+}

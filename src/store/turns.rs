@@ -1,0 +1,285 @@
+//! Turns: every step is one call of [`write`], which checks the lease, the budget and the approvals.
+
+use rusqlite::{Connection, params};
+
+use super::{Result, StoreError, approvals, conversations, execute, inbound, outbox, row, rows, spend, to_json};
+use crate::domain::{
+    budget::{Amount, Dimension, window},
+    ids::{ConversationId, TurnId, UserId},
+    inbound::{Accepted, State},
+    journal::{CloseTurn, Lease, OpenTurn, Source, TakenOver, TurnState, TurnWrite, TurnWritten},
+    notice,
+    outbound::{Body, NewOutbox, OutboxRow},
+    turn::Entry,
+};
+
+/// What a turn's row says that a write needs.
+struct Held {
+    window: i64,
+    reserved: Amount,
+    lease: Lease,
+}
+
+/// Stores one step of a turn. All or nothing, in the transaction that is open.
+///
+/// # Errors
+/// [`StoreError::Stale`] when somebody else holds the turn or went on with the conversation.
+pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten> {
+    let mut outbox = Vec::new();
+    let held = match &step.open {
+        Some(open) => match begin(db, step, open)? {
+            Ok(held) => held,
+            Err(accepted) => {
+                return Ok(TurnWritten { lease: 0, accepted, exceeded: None, outbox });
+            }
+        },
+        None => lookup(db, step)?,
+    };
+    for (offset, entry) in step.entries.iter().enumerate() {
+        journal(db, step, step.first + offset, entry)?;
+        side_rows(db, boot, step, entry, &mut outbox)?;
+    }
+    for call in &step.calls {
+        super::costs::insert(db, step, call)?;
+    }
+    let charged = spend::charge(
+        db,
+        (&step.user, held.window),
+        &step.user_caps,
+        held.reserved,
+        step.settle,
+        step.reserve,
+    )?;
+    for (dimension, used, cap) in charged.warnings {
+        outbox.push(warn(db, boot, step, dimension, used, cap)?);
+    }
+    update(db, step, held.reserved, charged.granted)?;
+    if let Some(close) = &step.close {
+        finish(db, boot, step, close, &mut outbox)?;
+    }
+    for notice in &step.notices {
+        outbox.push(outbox::insert(db, boot, notice, step.now)?);
+    }
+    Ok(TurnWritten { lease: held.lease, accepted: Accepted::New, exceeded: charged.exceeded, outbox })
+}
+
+/// Accepts the message and opens the turn; or says that the message was accepted before.
+fn begin(
+    db: &Connection,
+    step: &TurnWrite,
+    open: &OpenTurn,
+) -> Result<std::result::Result<Held, Accepted>> {
+    const FIRST_LEASE: Lease = 1;
+    let inbound_id = match &open.source {
+        Source::New(new) => {
+            match inbound::accept(db, new, State::Running, Some(&step.turn))? {
+                Accepted::New => {}
+                duplicate @ Accepted::Duplicate { .. } => return Ok(Err(duplicate)),
+            }
+            &new.id
+        }
+        Source::Queued(id) => {
+            if !inbound::set_state(db, id, &[State::Queued], State::Running, &step.turn)? {
+                return Err(StoreError::Stale("the message was taken up or withdrawn"));
+            }
+            id
+        }
+    };
+    conversations::begin_turn(db, &step.conversation, &step.user, open.seq, step.now)?;
+    super::memories::touch(db, &open.touched)?;
+    let window = window(step.now);
+    let sql = "INSERT INTO turns (id, conversation_id, user_id, seq, inbound_id, state, lease, started_at,
+                                  budget_window)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    execute(
+        db,
+        sql,
+        params![
+            step.turn.as_str(),
+            step.conversation.as_str(),
+            step.user.as_str(),
+            open.seq,
+            inbound_id.as_str(),
+            TurnState::Running.as_str(),
+            FIRST_LEASE,
+            step.now,
+            window
+        ],
+    )?;
+    Ok(Ok(Held { window, reserved: Amount::ZERO, lease: FIRST_LEASE }))
+}
+
+fn lookup(db: &Connection, step: &TurnWrite) -> Result<Held> {
+    let sql = "SELECT lease, state, budget_window, reserved_tokens, reserved_micros, reserved_tool_calls,
+                      reserved_time_ms
+               FROM turns WHERE id = ?1";
+    let found = row(db, sql, [step.turn.as_str()], |row| {
+        let held =
+            Held { lease: row.get(0)?, window: row.get(2)?, reserved: spend::read_amount(row, 3)? };
+        Ok((held, row.get::<_, String>(1)?))
+    })?;
+    match found {
+        None => Err(StoreError::Stale("there is no such turn")),
+        Some((_, state)) if state == TurnState::Over.as_str() => Err(StoreError::Stale("the turn is over")),
+        Some((held, _)) if held.lease != step.lease => Err(StoreError::Stale("another holds the turn")),
+        Some((held, _)) => Ok(held),
+    }
+}
+
+fn journal(db: &Connection, step: &TurnWrite, n: usize, entry: &Entry) -> Result<()> {
+    let sql = "INSERT INTO journal (turn_id, n, entry) VALUES (?1, ?2, ?3)";
+    execute(db, sql, params![step.turn.as_str(), n as i64, to_json(entry)?])?;
+    Ok(())
+}
+
+/// What follows from an entry outside the journal: questions asked, approvals used, messages joined.
+fn side_rows(
+    db: &Connection,
+    boot: i64,
+    step: &TurnWrite,
+    entry: &Entry,
+    outbox: &mut Vec<OutboxRow>,
+) -> Result<()> {
+    if let Some(held) = entry.asks() {
+        approvals::ask(db, step, held)?;
+        super::wakeups::insert(db, &step.conversation, held.expires_at, "approval")?;
+        let body = Body::Approval {
+            approval: held.approval.clone(),
+            preview: held.preview.clone(),
+            expires_at: held.expires_at,
+        };
+        outbox.push(outbox::insert(db, boot, &message(step, body), step.now)?);
+    }
+    if let Some(approval) = entry.consumes() {
+        approvals::consume(db, approval, step)?;
+    }
+    if let Entry::Steered { inbound: id, .. } = entry
+        && !inbound::set_state(db, id, &[State::Queued], State::Running, &step.turn)?
+    {
+        return Err(StoreError::Stale("the message was taken up or withdrawn"));
+    }
+    Ok(())
+}
+
+/// The stored approval raises the account of the day that the turn draws on.
+pub(super) fn budget_window(db: &Connection, turn: &TurnId) -> Result<Option<i64>> {
+    row(db, "SELECT budget_window FROM turns WHERE id = ?1", [turn.as_str()], |row| Ok(row.get(0)?))
+}
+
+fn warn(
+    db: &Connection,
+    boot: i64,
+    step: &TurnWrite,
+    dimension: Dimension,
+    used: u64,
+    cap: u64,
+) -> Result<OutboxRow> {
+    outbox::insert(db, boot, &message(step, notice::budget_warning(dimension, used, cap)), step.now)
+}
+
+fn message(step: &TurnWrite, body: Body) -> NewOutbox {
+    NewOutbox {
+        user: step.user.clone(),
+        conversation: step.conversation.clone(),
+        turn: Some(step.turn.clone()),
+        answers: Vec::new(),
+        body,
+    }
+}
+
+fn update(db: &Connection, step: &TurnWrite, held: Amount, granted: Amount) -> Result<()> {
+    if held == granted && step.state == TurnState::Running && step.close.is_none() {
+        return Ok(());
+    }
+    let sql = "UPDATE turns SET state = ?2, reserved_tokens = ?3, reserved_micros = ?4,
+                      reserved_tool_calls = ?5, reserved_time_ms = ?6, outcome = ?7, ended_at = ?8
+               WHERE id = ?1";
+    let outcome = step.close.as_ref().map(|close| close.outcome.as_str());
+    execute(
+        db,
+        sql,
+        params![
+            step.turn.as_str(),
+            step.state.as_str(),
+            granted.tokens as i64,
+            granted.micros as i64,
+            granted.tool_calls as i64,
+            granted.time_ms as i64,
+            outcome,
+            outcome.map(|_| step.now)
+        ],
+    )?;
+    Ok(())
+}
+
+fn finish(
+    db: &Connection,
+    boot: i64,
+    step: &TurnWrite,
+    close: &CloseTurn,
+    outbox: &mut Vec<OutboxRow>,
+) -> Result<()> {
+    let past = &close.past;
+    let sql = "INSERT INTO history (conversation_id, seq, turn_id, first, count, messages)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    execute(
+        db,
+        sql,
+        params![
+            step.conversation.as_str(),
+            past.seq,
+            step.turn.as_str(),
+            past.first,
+            past.messages.len() as i64,
+            to_json(&past.messages)?
+        ],
+    )?;
+    conversations::end_turn(db, &step.conversation, close)?;
+    let to = if close.outcome.is_silent() { State::Cancelled } else { State::Answered };
+    for id in &close.serves {
+        inbound::set_state(db, id, &[State::Running], to, &step.turn)?;
+    }
+    approvals::void(db, &step.turn)?;
+    if let Some(answer) = &close.answer {
+        outbox.push(outbox::insert(db, boot, answer, step.now)?);
+    }
+    Ok(())
+}
+
+/// Takes over all open turns of a conversation: writes of whoever held them are refused from now on. What
+/// they held reserved counts as spent, for nobody knows whether it was.
+///
+/// # Errors
+/// When the store fails.
+pub fn take_over(db: &Connection, conversation: &ConversationId) -> Result<Vec<TakenOver>> {
+    let sql = "SELECT id, user_id, budget_window, reserved_tokens, reserved_micros, reserved_tool_calls,
+                      reserved_time_ms
+               FROM turns WHERE conversation_id = ?1 AND state <> 'over' ORDER BY seq";
+    let open = rows(db, sql, [conversation.as_str()], |row| {
+        let user = UserId::new(row.get::<_, String>(1)?);
+        Ok((row.get::<_, String>(0)?, user, row.get::<_, i64>(2)?, spend::read_amount(row, 3)?))
+    })?;
+    let mut taken = Vec::new();
+    for (turn, user, window, reserved) in open {
+        let caps = Default::default();
+        spend::charge(db, (&user, window), &caps, reserved, reserved, Amount::ZERO)?;
+        let sql = "UPDATE turns SET lease = lease + 1, resumes = resumes + (state = 'running'),
+                          reserved_tokens = 0, reserved_micros = 0, reserved_tool_calls = 0,
+                          reserved_time_ms = 0
+                   WHERE id = ?1 RETURNING lease, resumes";
+        let found = row(db, sql, [&turn], |row| {
+            Ok(TakenOver { turn: TurnId::new(turn.clone()), lease: row.get(0)?, resumes: row.get(1)? })
+        })?;
+        taken.extend(found);
+    }
+    Ok(taken)
+}
+
+/// The journal of a turn.
+///
+/// # Errors
+/// When the store fails or an entry cannot be read.
+pub fn entries(db: &Connection, turn: &TurnId) -> Result<Vec<Entry>> {
+    let sql = "SELECT entry FROM journal WHERE turn_id = ?1 ORDER BY n";
+    rows(db, sql, [turn.as_str()], |row| super::from_json(&row.get::<_, String>(0)?))
+}

@@ -1,0 +1,80 @@
+//! The store's own housekeeping: the number of this run, retention, checkpoints, health.
+
+use rusqlite::{Connection, params};
+
+use super::{Result, execute, outbox, row};
+use crate::domain::{Millis, records::StoreHealth};
+
+/// Counts this run of the process: rows that an earlier run held can be told from this one's.
+///
+/// # Errors
+/// When the store fails.
+pub fn next_boot(db: &Connection) -> Result<i64> {
+    let sql = "INSERT INTO meta (key, value) VALUES ('boot', '1')
+               ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1
+               RETURNING CAST(value AS INTEGER)";
+    Ok(row(db, sql, [], |row| Ok(row.get(0)?))?.unwrap_or(1))
+}
+
+/// Lets go of journals of turns that ended before `before`, of messages that were delivered before it, and of
+/// their accepted messages. History, costs and the audit log stay. At most `limit` of each; says how many.
+///
+/// # Errors
+/// When the store fails.
+pub fn prune(db: &Connection, before: Millis, limit: usize) -> Result<usize> {
+    let limit = limit as i64;
+    let journals = "DELETE FROM journal WHERE turn_id IN
+                        (SELECT id FROM turns WHERE ended_at < ?1 AND state = 'over'
+                         AND EXISTS (SELECT 1 FROM journal WHERE turn_id = turns.id) LIMIT ?2)";
+    let sent = "DELETE FROM outbox WHERE id IN
+                    (SELECT id FROM outbox WHERE state = 'sent' AND created_at < ?1 LIMIT ?2)";
+    let inbound = "DELETE FROM inbound WHERE rank IN
+                       (SELECT rank FROM inbound WHERE received_at < ?1
+                        AND state IN ('answered', 'cancelled') LIMIT ?2)";
+    let approvals = "DELETE FROM approvals WHERE id IN
+                         (SELECT id FROM approvals WHERE asked_at < ?1
+                          AND status NOT IN ('pending', 'approved') LIMIT ?2)";
+    let mut gone = 0;
+    for sql in [journals, sent, inbound, approvals] {
+        gone += execute(db, sql, params![before, limit])?;
+    }
+    Ok(gone)
+}
+
+/// Moves what the log holds into the store's file, without waiting for anybody.
+///
+/// # Errors
+/// When the store fails.
+pub fn checkpoint(db: &Connection) -> Result<()> {
+    db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    Ok(())
+}
+
+/// Moves all of it and empties the log; waits for readers.
+///
+/// # Errors
+/// When the store fails.
+pub fn checkpoint_all(db: &Connection) -> Result<()> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok(())
+}
+
+/// How the store is doing.
+///
+/// # Errors
+/// When the store fails.
+pub fn health(db: &Connection) -> Result<StoreHealth> {
+    let number = |sql: &str| -> Result<u64> {
+        Ok(row(db, sql, [], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0).max(0) as u64)
+    };
+    Ok(StoreHealth {
+        bytes: number("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")?,
+        schema: number("PRAGMA user_version")? as u32,
+        keys: number("SELECT count(*) FROM keys WHERE revoked_at IS NULL")?,
+        conversations: number("SELECT count(*) FROM conversations")?,
+        memories: number("SELECT count(*) FROM memories")?,
+        parked: number("SELECT count(*) FROM turns WHERE state = 'parked'")?,
+        approvals: number("SELECT count(*) FROM approvals WHERE status = 'pending'")?,
+        outbox: outbox::health(db)?,
+    })
+}
