@@ -114,6 +114,38 @@ pub struct Approval {
     pub reason: Option<String>,
 }
 
+/// Somebody's answer to a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The question.
+    pub id: ApprovalId,
+    /// Go on, or do not.
+    pub approve: bool,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// Who answers, for the record.
+    pub by: String,
+    /// The user who answers.
+    pub user: UserId,
+    /// They are an owner: they may answer for everybody, and raise budgets.
+    pub owner: bool,
+    /// When.
+    pub now: Millis,
+}
+
+/// Checks that this person may answer this question.
+///
+/// # Errors
+/// [`Refusal::Unknown`] for another user's question, [`Refusal::OwnersOnly`] for a budget.
+pub fn may_answer(approval: &Approval, answer: &Answer) -> Result<(), Refusal> {
+    match &approval.subject {
+        _ if answer.owner => Ok(()),
+        _ if approval.user != answer.user => Err(Refusal::Unknown),
+        Subject::Budget { .. } => Err(Refusal::OwnersOnly),
+        Subject::Tool { .. } => Ok(()),
+    }
+}
+
 /// Why an answer was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -131,4 +163,7 @@ pub enum Refusal {
     /// It was asked too long ago.
     #[error("expired: ask for the work again")]
     Expired,
+    /// It takes somebody else.
+    #[error("only an owner may raise a budget")]
+    OwnersOnly,
 }

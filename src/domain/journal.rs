@@ -58,7 +58,7 @@ pub struct CloseTurn {
     pub outcome: Outcome,
     /// The turn as later turns see it.
     pub past: Past,
-    /// A summary that it made of older turns, and the last turn that this covers.
+    /// A summary that it made of older turns, and the place of the last turn that this covers.
     pub summary: Option<(String, i64)>,
     /// Skills that are active from now on.
     pub activated: BTreeSet<String>,
@@ -169,12 +169,14 @@ pub struct ConversationRow {
     pub last_seq: i64,
     /// The number of the last turn before it was cleared.
     pub cleared_seq: i64,
-    /// Summary of older turns, and the last turn that it covers.
+    /// Summary of older turns, and the place of the last turn that it covers.
     pub summary: Option<(String, i64)>,
     /// Skills that are active.
     pub activated: BTreeSet<String>,
     /// Finished turns, oldest first.
     pub past: Vec<Past>,
+    /// Place of the next message.
+    pub next: i64,
     /// Turns that are not over.
     pub open: Vec<OpenTurnRow>,
     /// Messages that wait, oldest first.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::{Result, StoreError, execute, from_json, row, rows, spend, to_json, turns};
 use crate::domain::{
     Millis,
-    approval::{Approval, Refusal, Status, Subject, Verdict},
+    approval::{Answer, Approval, Refusal, Status, Subject, Verdict, may_answer},
     budget::{Amount, Scope},
     ids::{ApprovalId, ConversationId, TurnId, UserId},
     journal::{Decided, TurnWrite},
@@ -65,32 +65,29 @@ pub(super) fn void(db: &Connection, turn: &TurnId) -> Result<()> {
 /// Answers a question, once, by compare-and-set.
 ///
 /// # Errors
-/// [`StoreError::Approval`] when it is unknown, expired, or somebody was faster.
-pub fn decide(
-    db: &Connection,
-    id: &ApprovalId,
-    approve: bool,
-    by: &str,
-    reason: Option<&str>,
-    now: Millis,
-) -> Result<Decided> {
-    let status = if approve { Status::Approved } else { Status::Rejected };
+/// [`StoreError::Approval`] when it is unknown, not this person's, expired, or somebody was faster.
+pub fn decide(db: &Connection, answer: &Answer) -> Result<Decided> {
+    let asked = find(db, &answer.id)?.ok_or(Refusal::Unknown)?;
+    may_answer(&asked, answer)?;
+    let status = if answer.approve { Status::Approved } else { Status::Rejected };
     let sql = "UPDATE approvals SET status = ?2, decided_by = ?3, decided_at = ?4, reason = ?5
                WHERE id = ?1 AND status = 'pending' AND expires_at > ?4";
-    let changed = execute(db, sql, params![id.as_str(), status.as_str(), by, now, reason])?;
-    let approval = find(db, id)?.ok_or(Refusal::Unknown)?;
-    if changed == 0 {
-        return Err(match approval.status {
+    let params =
+        params![answer.id.as_str(), status.as_str(), answer.by, answer.now, answer.reason.as_deref()];
+    if execute(db, sql, params)? == 0 {
+        return Err(match asked.status {
             Status::Pending | Status::Expired => Refusal::Expired,
-            status => Refusal::Settled { status, by: approval.decided_by },
+            status => Refusal::Settled { status, by: asked.decided_by },
         }
         .into());
     }
-    let verdict = if approve {
-        Verdict::Approved { by: by.to_owned() }
+    let by = answer.by.clone();
+    let verdict = if answer.approve {
+        Verdict::Approved { by }
     } else {
-        Verdict::Rejected { by: by.to_owned(), reason: reason.map(str::to_owned) }
+        Verdict::Rejected { by, reason: answer.reason.clone() }
     };
+    let approval = find(db, &answer.id)?.ok_or(Refusal::Unknown)?;
     Ok(Decided { approval, verdict })
 }
 

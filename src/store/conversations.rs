@@ -33,7 +33,7 @@ pub(super) fn begin_turn(
 /// Notes what a finished turn changed about its conversation.
 pub(super) fn end_turn(db: &Connection, id: &ConversationId, close: &CloseTurn) -> Result<()> {
     if let Some((summary, through)) = &close.summary {
-        let sql = "UPDATE conversations SET summary = ?2, summary_seq = ?3 WHERE id = ?1 AND ?4 > cleared_seq";
+        let sql = "UPDATE conversations SET summary = ?2, summary_through = ?3 WHERE id = ?1 AND ?4 > cleared_seq";
         execute(db, sql, params![id.as_str(), summary, through, close.past.seq])?;
     }
     let sql = "UPDATE conversations SET activated = ?2
@@ -49,7 +49,7 @@ pub(super) fn end_turn(db: &Connection, id: &ConversationId, close: &CloseTurn) 
 pub fn clear(db: &Connection, id: &ConversationId, user: &UserId, now: Millis) -> Result<()> {
     users::ensure(db, user, now)?;
     let sql = "INSERT INTO conversations (id, user_id, updated_at) VALUES (?1, ?2, ?3)
-               ON CONFLICT (id) DO UPDATE SET cleared_seq = last_seq, summary = NULL, summary_seq = NULL,
+               ON CONFLICT (id) DO UPDATE SET cleared_seq = last_seq, summary = NULL, summary_through = NULL,
                       activated = '[]', updated_at = ?3";
     execute(db, sql, params![id.as_str(), user.as_str(), now])?;
     Ok(())
@@ -60,7 +60,7 @@ pub fn clear(db: &Connection, id: &ConversationId, user: &UserId, now: Millis) -
 /// # Errors
 /// When the store fails or holds something unreadable.
 pub fn load(db: &Connection, id: &ConversationId, messages: usize) -> Result<ConversationRow> {
-    let sql = "SELECT last_seq, cleared_seq, summary, summary_seq, activated, users.while_busy
+    let sql = "SELECT last_seq, cleared_seq, summary, summary_through, activated, users.while_busy
                FROM conversations LEFT JOIN users ON users.id = conversations.user_id
                WHERE conversations.id = ?1";
     let found = row(db, sql, [id.as_str()], |row| {
@@ -81,19 +81,27 @@ pub fn load(db: &Connection, id: &ConversationId, messages: usize) -> Result<Con
     if conversation.last_seq == 0 {
         return Ok(conversation);
     }
-    let after = conversation.summary.as_ref().map_or(0, |(_, through)| *through).max(conversation.cleared_seq);
-    conversation.past = past(db, id, after, messages)?;
+    let after = conversation.summary.as_ref().map_or(-1, |(_, through)| *through);
+    conversation.past = past(db, id, after, conversation.cleared_seq, messages)?;
+    let sql = "SELECT first + count FROM history WHERE conversation_id = ?1 ORDER BY first DESC LIMIT 1";
+    conversation.next = row(db, sql, [id.as_str()], |row| Ok(row.get(0)?))?.unwrap_or(0);
     conversation.open = open(db, id)?;
     Ok(conversation)
 }
 
-/// Finished turns after number `after`, as far back as `messages` messages reach and half of that more: the
-/// window over them moves in strides.
-fn past(db: &Connection, id: &ConversationId, after: i64, messages: usize) -> Result<Vec<Past>> {
-    let sql = "SELECT seq, first, messages FROM history WHERE conversation_id = ?1 AND seq > ?2
-               ORDER BY seq DESC";
+/// Finished turns after the place `after` that began after turn number `cleared`, as far back as `messages`
+/// messages reach and half of that more: the window over them moves in strides.
+fn past(
+    db: &Connection,
+    id: &ConversationId,
+    after: i64,
+    cleared: i64,
+    messages: usize,
+) -> Result<Vec<Past>> {
+    let sql = "SELECT seq, first, messages FROM history WHERE conversation_id = ?1 AND first > ?2 AND seq > ?3
+               ORDER BY first DESC";
     let mut statement = db.prepare_cached(sql)?;
-    let mut found = statement.query(params![id.as_str(), after])?;
+    let mut found = statement.query(params![id.as_str(), after, cleared])?;
     let mut list = Vec::new();
     let mut count = 0;
     while let Some(row) = found.next()? {

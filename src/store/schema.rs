@@ -41,6 +41,17 @@ pub fn open_writer(path: &Path) -> Result<Connection> {
     Ok(db)
 }
 
+/// Opens a connection for housekeeping beside the writer. The store must exist.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_keeper(path: &Path) -> Result<Connection> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    Ok(db)
+}
+
 /// Opens a connection that only reads. The store must exist.
 ///
 /// # Errors

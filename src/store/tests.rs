@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::{
     access::Role,
-    approval::{Refusal, Status, Subject},
+    approval::{Answer, Refusal, Status, Subject},
     audit::Act,
     budget::{Amount, Caps, Dimension},
     ids::*,
@@ -202,15 +202,24 @@ fn an_approval_is_answered_once_used_once_and_withdrawn_with_its_turn() {
     assert_eq!(wakeups::due(&db, 5_000, 10).unwrap().len(), 3);
 
     let (one, two, three) = (ApprovalId::new("a1"), ApprovalId::new("a2"), ApprovalId::new("a3"));
-    let decided = approvals::decide(&db, &one, true, "ann", None, 10).unwrap();
+    let answer = |id: &ApprovalId, approve, by: &str, now| Answer {
+        id: id.clone(),
+        approve,
+        reason: None,
+        by: by.into(),
+        user: user(),
+        owner: false,
+        now,
+    };
+    let stranger = Answer { user: UserId::new("u2"), ..answer(&one, true, "eve", 9) };
+    assert!(matches!(approvals::decide(&db, &stranger), Err(StoreError::Approval(Refusal::Unknown))));
+    let decided = approvals::decide(&db, &answer(&one, true, "ann", 10)).unwrap();
     assert_eq!(decided.approval.status, Status::Approved);
-    let again = approvals::decide(&db, &one, false, "bob", None, 11).unwrap_err();
+    let again = approvals::decide(&db, &answer(&one, false, "bob", 11)).unwrap_err();
     assert!(again.to_string().contains("already approved by ann"), "{again}");
-    assert!(matches!(
-        approvals::decide(&db, &two, true, "ann", None, 5_000),
-        Err(StoreError::Approval(Refusal::Expired))
-    ));
-    assert!(approvals::decide(&db, &ApprovalId::new("zz"), true, "ann", None, 1).is_err());
+    let late = approvals::decide(&db, &answer(&two, true, "ann", 5_000));
+    assert!(matches!(late, Err(StoreError::Approval(Refusal::Expired))));
+    assert!(approvals::decide(&db, &answer(&ApprovalId::new("zz"), true, "ann", 1)).is_err());
     assert_eq!(approvals::expire(&db, &conversation(), 5_000).unwrap(), [two, three]);
 
     let verdict = crate::domain::approval::Verdict::Approved { by: "ann".into() };

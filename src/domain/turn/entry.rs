@@ -169,7 +169,7 @@ pub enum Entry {
     Compacted {
         /// The summary; empty when it failed and the plain cut is used.
         summary: String,
-        /// The last turn that it covers, by its number in the conversation.
+        /// The place of the last turn that it covers.
         through: i64,
         /// What it cost.
         cost: Amount,

@@ -60,9 +60,9 @@ pub struct CallKey {
 pub enum Purpose {
     /// The next step of the turn.
     Answer,
-    /// A summary of what the history holds up to this turn number.
+    /// A summary of what the history holds up to this place.
     Compact {
-        /// The last turn to be covered.
+        /// The place of the last turn to be covered.
         through: i64,
     },
 }
@@ -86,7 +86,7 @@ pub enum Event {
     },
     /// The request that was asked for does not fit the model.
     ContextFull {
-        /// The last turn in the history that is sent along, if any is: it can be summarised.
+        /// The place up to which the history can be summarised, if it can.
         through: Option<i64>,
     },
     /// A call ended.

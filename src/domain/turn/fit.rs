@@ -11,9 +11,9 @@ use crate::domain::{
 /// A finished turn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Past {
-    /// Its number in the conversation.
+    /// Its number in the conversation. A parked turn may end after later ones, so this is not the order.
     pub seq: i64,
-    /// Place of its first message, counted from the conversation's beginning.
+    /// Place of its first message, counted from the conversation's beginning: the order of the history.
     pub first: i64,
     /// Its messages.
     pub messages: Vec<Message>,
@@ -36,51 +36,54 @@ impl Past {
 /// What a conversation remembers word for word, and a summary of what came before.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
-    /// Summary, and the last turn that it covers.
+    /// Summary, and the place of the last turn that it covers.
     pub summary: Option<(String, i64)>,
     /// Finished turns after that, oldest first.
     pub past: VecDeque<Arc<Past>>,
+    /// Place of the next message.
+    pub next: i64,
 }
 
 impl History {
-    /// Number and place of the last turn known; a turn that follows begins after it.
-    pub fn end(&self) -> i64 {
-        self.past.back().map_or(0, |past| past.end())
-    }
-
     /// Takes in a finished turn and lets go of what no window of `limit` messages can reach.
     pub fn push(&mut self, past: Past, limit: usize) {
+        self.next = past.end();
         self.past.push_back(Arc::new(past));
-        let start = window_start(self.end(), limit);
+        let start = window_start(self.next, limit);
         while self.past.front().is_some_and(|past| past.end() <= start) {
             self.past.pop_front();
         }
     }
 
-    /// Replaces the turns up to `through` by a summary.
+    /// Replaces the turns up to the place `through` by a summary.
     pub fn compact(&mut self, summary: String, through: i64) {
-        while self.past.front().is_some_and(|past| past.seq <= through) {
+        while self.past.front().is_some_and(|past| past.first <= through) {
             self.past.pop_front();
         }
         self.summary = Some((summary, through));
     }
 
-    /// The last turn that should be summarised so that what stays word for word takes at most `keep` tokens.
+    /// The place of the last turn to summarise so that what stays word for word takes at most `keep` tokens.
     pub fn to_summarise(&self, keep: u64) -> Option<i64> {
         let mut kept = 0;
         for past in self.past.iter().rev() {
             kept += past.tokens;
             if kept > keep {
-                return Some(past.seq);
+                return Some(past.first);
             }
         }
         None
     }
 
-    /// This history up to the turn `through`.
+    /// This history up to the place `through`.
     pub fn until(&self, through: i64) -> Self {
-        let past = self.past.iter().filter(|past| past.seq <= through).cloned().collect();
-        Self { summary: self.summary.clone(), past }
+        let past = self.past.iter().filter(|past| past.first <= through).cloned().collect();
+        Self { summary: self.summary.clone(), past, next: self.next }
+    }
+
+    /// Forgets everything but the place of the next message.
+    pub fn clear(&mut self) {
+        *self = Self { next: self.next, ..Self::default() };
     }
 }
 
@@ -95,7 +98,7 @@ fn window_start(end: i64, limit: usize) -> i64 {
 
 /// The messages of the history that are sent along: the summary, then at most `limit` of the newest.
 pub fn window(history: &History, limit: usize) -> Vec<Message> {
-    let start = window_start(history.end(), limit);
+    let start = window_start(history.next, limit);
     let mut messages = Vec::new();
     if let Some((summary, _)) = &history.summary {
         messages.push(Message::user(format!("[atoll: summary of the conversation so far]\n{summary}")));
@@ -204,7 +207,7 @@ mod tests {
         ) {
             let mut history = History::default();
             for (seq, kind) in past.iter().enumerate() {
-                let first = history.end();
+                let first = history.next;
                 history.push(Past::new(seq as i64, first, messages(&[*kind])), limit);
             }
             let sent = window(&history, limit);
@@ -233,7 +236,7 @@ mod tests {
         let mut history = History::default();
         let mut starts = Vec::new();
         for seq in 0..40 {
-            let first = history.end();
+            let first = history.next;
             history.push(Past::new(seq, first, vec![Message::user(format!("{seq}"))]), 10);
             starts.push(window(&history, 10).first().cloned());
         }

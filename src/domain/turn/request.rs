@@ -31,7 +31,7 @@ pub struct Composed {
     pub tokens: u64,
     /// It is longer than the configuration allows, and nothing was done about it yet.
     pub too_long: bool,
-    /// The last turn of the history that could be summarised.
+    /// The place up to which the history could be summarised.
     pub through: Option<i64>,
 }
 

@@ -166,7 +166,7 @@ impl Turn {
         &self.activated
     }
 
-    /// The summary that it made of older turns, and the last turn that this covers.
+    /// The summary that it made of older turns, and the place of the last turn that this covers.
     pub fn summary(&self) -> Option<(&str, i64)> {
         self.summary.as_ref().map(|(text, through)| (text.as_str(), *through))
     }

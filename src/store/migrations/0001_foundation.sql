@@ -30,7 +30,8 @@ CREATE TABLE conversations (
     last_seq     INTEGER NOT NULL DEFAULT 0,
     cleared_seq  INTEGER NOT NULL DEFAULT 0,
     summary      TEXT,
-    summary_seq  INTEGER,
+    -- the place in the history up to which the summary reaches
+    summary_through INTEGER,
     activated    TEXT NOT NULL DEFAULT '[]',
     updated_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -81,15 +82,16 @@ CREATE TABLE journal (
     PRIMARY KEY (turn_id, n)
 ) STRICT, WITHOUT ROWID;
 
--- Finished turns, as later turns see them.
+-- Finished turns, as later turns see them, in the order in which they ended: by the place of their first
+-- message.
 CREATE TABLE history (
     conversation_id TEXT NOT NULL,
-    seq             INTEGER NOT NULL,
-    turn_id         TEXT NOT NULL,
     first           INTEGER NOT NULL,
     count           INTEGER NOT NULL,
+    seq             INTEGER NOT NULL,
+    turn_id         TEXT NOT NULL,
     messages        TEXT NOT NULL,
-    PRIMARY KEY (conversation_id, seq)
+    PRIMARY KEY (conversation_id, first)
 ) STRICT, WITHOUT ROWID;
 
 -- One row a paid model call.

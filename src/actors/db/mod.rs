@@ -1,0 +1,13 @@
+//! The only door to the store: one actor that writes, with commits shared by all who wait; a few that read;
+//! one that keeps house beside them.
+
+mod keeper;
+pub mod messages;
+mod reader;
+mod reads;
+mod writer;
+mod writes;
+
+pub use keeper::DbKeeper;
+pub use reader::DbReader;
+pub use writer::Db;
