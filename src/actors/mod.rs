@@ -1,4 +1,14 @@
 //! Actors: thin shells around `domain`. Read an actor's `messages` first.
 
 pub mod db;
+pub mod delivery;
+pub mod event_hub;
+pub mod intake;
 pub mod kernel;
+pub mod llm_pool;
+pub mod outbox;
+pub mod root;
+pub mod router;
+pub mod scheduler;
+pub mod session;
+pub mod skill_host;

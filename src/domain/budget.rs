@@ -159,21 +159,34 @@ pub struct Exceeded {
     pub raise: u64,
 }
 
-/// Checks whether `asked` fits beside `used` under `caps` raised by `raised`.
+/// What may be reserved of `asked` beside `used`, under `caps` raised by `raised`: all of it, but for time,
+/// of which what is left is granted. Whoever gets less time than it asked for must end when that is over.
 ///
 /// # Errors
 /// The first dimension that has no room.
-pub fn check(scope: Scope, caps: &Caps, raised: Amount, used: Amount, asked: Amount) -> Result<(), Exceeded> {
+pub fn grant(
+    scope: Scope,
+    caps: &Caps,
+    raised: Amount,
+    used: Amount,
+    asked: Amount,
+) -> Result<Amount, Exceeded> {
+    let mut granted = asked;
     for dimension in Dimension::ALL {
         let Some(base) = caps.of(dimension) else { continue };
         let cap = base.saturating_add(raised.of(dimension));
         let (used, asked) = (used.of(dimension), asked.of(dimension));
-        if asked > 0 && used.saturating_add(asked) > cap {
-            let raise = base.max(asked);
+        let room = cap.saturating_sub(used);
+        if asked == 0 || asked <= room {
+            continue;
+        }
+        if dimension != Dimension::Time || room == 0 {
+            let raise = if dimension == Dimension::Time { base } else { base.max(asked) };
             return Err(Exceeded { scope, dimension, cap, used, asked, raise });
         }
+        granted.time_ms = room;
     }
-    Ok(())
+    Ok(granted)
 }
 
 /// The dimensions in which spending crossed the warning line between `before` and `after`.
@@ -207,18 +220,27 @@ mod tests {
     #[test]
     fn a_cap_is_kept_to_the_last_unit_and_a_raise_moves_it() {
         let caps = Caps { tokens: Some(100), ..Caps::default() };
-        assert!(check(Scope::User, &caps, Amount::ZERO, tokens(60), tokens(40)).is_ok());
-        let over = check(Scope::User, &caps, Amount::ZERO, tokens(60), tokens(41)).unwrap_err();
+        assert!(grant(Scope::User, &caps, Amount::ZERO, tokens(60), tokens(40)).is_ok());
+        let over = grant(Scope::User, &caps, Amount::ZERO, tokens(60), tokens(41)).unwrap_err();
         assert_eq!((over.dimension, over.cap, over.used, over.raise), (Dimension::Tokens, 100, 60, 100));
-        assert!(check(Scope::User, &caps, tokens(100), tokens(60), tokens(140)).is_ok());
-        assert!(check(Scope::User, &Caps::default(), Amount::ZERO, tokens(u64::MAX), tokens(1)).is_ok());
+        assert!(grant(Scope::User, &caps, tokens(100), tokens(60), tokens(140)).is_ok());
+        assert!(grant(Scope::User, &Caps::default(), Amount::ZERO, tokens(u64::MAX), tokens(1)).is_ok());
     }
 
     #[test]
     fn a_raise_is_never_too_small_for_the_step_that_asked() {
         let caps = Caps { tokens: Some(10), ..Caps::default() };
-        let over = check(Scope::Turn, &caps, Amount::ZERO, Amount::ZERO, tokens(500)).unwrap_err();
-        assert!(check(Scope::Turn, &caps, tokens(over.raise), Amount::ZERO, tokens(500)).is_ok());
+        let over = grant(Scope::Turn, &caps, Amount::ZERO, Amount::ZERO, tokens(500)).unwrap_err();
+        assert!(grant(Scope::Turn, &caps, tokens(over.raise), Amount::ZERO, tokens(500)).is_ok());
+    }
+
+    #[test]
+    fn of_time_what_is_left_is_granted() {
+        let caps = Caps { time_ms: Some(1000), ..Caps::default() };
+        let time = |ms| Amount::only(Dimension::Time, ms);
+        assert_eq!(grant(Scope::User, &caps, Amount::ZERO, time(400), time(5000)), Ok(time(600)));
+        assert_eq!(grant(Scope::User, &caps, Amount::ZERO, time(400), time(50)), Ok(time(50)));
+        assert!(grant(Scope::User, &caps, Amount::ZERO, time(1000), time(1)).is_err());
     }
 
     #[test]
@@ -235,7 +257,7 @@ mod tests {
             let caps = Caps { tokens: Some(cap), ..Caps::default() };
             let mut used = Amount::ZERO;
             for ask in asks {
-                if check(Scope::User, &caps, Amount::ZERO, used, tokens(ask)).is_ok() {
+                if grant(Scope::User, &caps, Amount::ZERO, used, tokens(ask)).is_ok() {
                     used += tokens(ask);
                 }
             }

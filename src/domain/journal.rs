@@ -119,8 +119,6 @@ pub struct TurnWrite {
     pub state: TurnState,
     /// Set when the turn ends with this write.
     pub close: Option<CloseTurn>,
-    /// Other messages that go out with it.
-    pub notices: Vec<NewOutbox>,
 }
 
 /// What a stored step came to.
@@ -132,6 +130,8 @@ pub struct TurnWritten {
     pub accepted: Accepted,
     /// Set when the user's budget has no room for `reserve`: nothing was reserved, all else is stored.
     pub exceeded: Option<Exceeded>,
+    /// What was reserved for the next step. Of time it may be less than what was asked for.
+    pub granted: Amount,
     /// Messages that are to go out now.
     pub outbox: Vec<OutboxRow>,
 }

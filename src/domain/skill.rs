@@ -81,6 +81,11 @@ impl ToolBook {
         self.tools.get(name)
     }
 
+    /// All tools, by name.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<ToolSpec>> {
+        self.tools.values()
+    }
+
     /// The tools that a conversation with these skills activated may call, by name.
     pub fn available<'a>(
         &'a self,

@@ -4,4 +4,5 @@ pub mod channel;
 pub mod clock;
 pub mod metrics;
 pub mod model;
+pub mod persona;
 pub mod tool;

@@ -60,8 +60,8 @@ pub(super) fn charge(
     let before = load(db, user, window)?;
     let spent = before.spent + settle;
     let others = before.reserved - held;
-    let verdict = budget::check(Scope::User, caps, before.raised, spent + others, reserve);
-    let granted = if verdict.is_ok() { reserve } else { Amount::ZERO };
+    let verdict = budget::grant(Scope::User, caps, before.raised, spent + others, reserve);
+    let granted = *verdict.as_ref().unwrap_or(&Amount::ZERO);
     let account = Account { spent, reserved: others + granted, raised: before.raised };
     if account != before {
         save(db, user, window, &account)?;

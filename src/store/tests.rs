@@ -67,7 +67,6 @@ fn step(turn: &str, first: usize, entries: Vec<Entry>) -> TurnWrite {
         user_caps: Caps::default(),
         state: TurnState::Running,
         close: None,
-        notices: vec![],
     }
 }
 

@@ -30,7 +30,13 @@ pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten
         Some(open) => match begin(db, step, open)? {
             Ok(held) => held,
             Err(accepted) => {
-                return Ok(TurnWritten { lease: 0, accepted, exceeded: None, outbox });
+                return Ok(TurnWritten {
+                    lease: 0,
+                    accepted,
+                    exceeded: None,
+                    granted: Amount::ZERO,
+                    outbox,
+                });
             }
         },
         None => lookup(db, step)?,
@@ -57,10 +63,13 @@ pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten
     if let Some(close) = &step.close {
         finish(db, boot, step, close, &mut outbox)?;
     }
-    for notice in &step.notices {
-        outbox.push(outbox::insert(db, boot, notice, step.now)?);
-    }
-    Ok(TurnWritten { lease: held.lease, accepted: Accepted::New, exceeded: charged.exceeded, outbox })
+    Ok(TurnWritten {
+        lease: held.lease,
+        accepted: Accepted::New,
+        exceeded: charged.exceeded,
+        granted: charged.granted,
+        outbox,
+    })
 }
 
 /// Accepts the message and opens the turn; or says that the message was accepted before.

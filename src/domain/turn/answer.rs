@@ -30,6 +30,7 @@ pub(super) enum Why {
     Model(ModelError),
     Budget(Exceeded, String),
     Time(u64),
+    TimeBudget,
     Crashes(u32),
 }
 
@@ -154,6 +155,9 @@ fn explain(why: &Why) -> String {
             "I stopped: this took longer than {} s (the limit is `agent.turn_timeout_seconds`).",
             ms / 1000
         ),
+        Why::TimeBudget => "I stopped: the budget of working time (`budgets`) was used up in the middle of this step. \
+             What was done so far is kept."
+            .into(),
         Why::Crashes(times) => format!(
             "I gave up on this: Atoll was brought down {times} times while working on it. The log says more."
         ),

@@ -176,6 +176,11 @@ impl Turn {
         self.entries
     }
 
+    /// Number of the last question to a model.
+    pub fn last_ask(&self) -> u32 {
+        self.ask
+    }
+
     /// Answers of the model so far.
     pub fn answers(&self) -> u32 {
         self.answers

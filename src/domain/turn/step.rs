@@ -227,6 +227,7 @@ impl Turn {
         };
         let why = match outcome {
             Outcome::TimedOut => Why::Time(env.limits.turn_ms),
+            Outcome::OutOfBudget => Why::TimeBudget,
             Outcome::Poisoned => Why::Crashes(env.limits.resumes),
             _ => Why::Nothing,
         };

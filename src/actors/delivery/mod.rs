@@ -1,0 +1,6 @@
+//! One actor a channel that hands messages to its adapter, in order for each conversation.
+
+mod actor;
+pub mod messages;
+
+pub use actor::Delivery;

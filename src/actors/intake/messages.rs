@@ -1,0 +1,54 @@
+//! What an intake takes.
+
+use actix::prelude::*;
+
+use crate::domain::{
+    ids::{ConversationId, InboundId, UserId},
+    inbound::{NewInbound, Refused},
+    journal::WhileBusy,
+};
+
+/// A message that was received.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "Result<Taken, Refused>")]
+pub struct Offer {
+    /// The message.
+    pub message: NewInbound,
+    /// What it does while a turn runs; `None` for what was chosen.
+    pub while_busy: Option<WhileBusy>,
+    /// An owner sends it.
+    pub owner: bool,
+}
+
+/// What came of it. In every case it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// It will be answered, or was as a command.
+    New,
+    /// It was taken before, under this name.
+    Duplicate(InboundId),
+}
+
+/// End the work of a user, or the running tool, or begin anew; says in how many conversations there was
+/// something to do.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "usize")]
+pub struct Order {
+    /// Whose.
+    pub user: UserId,
+    /// In this conversation; in all of the user's on the channel when there is none.
+    pub conversation: Option<ConversationId>,
+    /// What.
+    pub what: What,
+}
+
+/// What can be ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// End the turn and what waits.
+    Cancel,
+    /// End the running tool.
+    Stop,
+    /// Begin anew.
+    Clear,
+}

@@ -1,0 +1,215 @@
+//! The outbox: sends what is fresh at once, looks for what is due now and then, settles in batches.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use crate::{
+    actors::{
+        db::messages::{ClaimOutbox, SettleOutbox},
+        delivery::messages::Deliver,
+        kernel::{Door, Life, Mail, fault, messages::*},
+    },
+    domain::{
+        Millis,
+        outbound::{OutboxRow, Sent},
+    },
+    ports::{
+        channel::Resend,
+        clock::Clock,
+        metrics::Metrics,
+    },
+};
+
+use super::messages::Fresh;
+
+/// Sessions hand over a few rows a turn; beyond this they wait.
+const MAILBOX: usize = 4_096;
+/// How often the store is asked for what is due.
+const LOOK: Duration = Duration::from_secs(2);
+/// Rows of one look.
+const PAGE: usize = 200;
+/// How long the outcome of a send that may safely be repeated waits for company, to share one commit.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// Whom the outbox talks to.
+#[derive(Clone)]
+pub struct OutboxDoors {
+    /// Claims what is due.
+    pub claim: Door<ClaimOutbox>,
+    /// Stores what came of sending.
+    pub settle: Door<SettleOutbox>,
+    /// The deliveries, by channel, and whether a cut-off send may be repeated there.
+    pub deliveries: HashMap<&'static str, (Door<Deliver>, Resend)>,
+}
+
+/// The actor.
+pub struct Outbox {
+    life: Life,
+    doors: OutboxDoors,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    /// Rows that are being sent, and since when they wait.
+    sending: BTreeMap<i64, Millis>,
+    outcomes: Vec<(i64, Sent)>,
+    gathering: bool,
+    looking: bool,
+    stopping: Option<oneshot::Sender<Drained>>,
+}
+
+impl Outbox {
+    /// An outbox behind these doors.
+    pub fn new(life: Life, doors: OutboxDoors, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+        Self {
+            life,
+            doors,
+            clock,
+            metrics,
+            sending: BTreeMap::new(),
+            outcomes: Vec::new(),
+            gathering: false,
+            looking: false,
+            stopping: None,
+        }
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.looking || self.stopping.is_some() {
+            return;
+        }
+        self.looking = true;
+        let claim = self.doors.claim.ask(ClaimOutbox { now: self.clock.now(), limit: PAGE });
+        ctx.spawn(claim.into_actor(self).map(|claimed, outbox, ctx| {
+            outbox.looking = false;
+            match claimed {
+                Ok(rows) => {
+                    let full = rows.len() == PAGE;
+                    rows.into_iter().for_each(|(row, may_be_sent)| outbox.send(row, may_be_sent, ctx));
+                    if full {
+                        outbox.look(ctx);
+                    }
+                }
+                Err(error) => outbox.life.vitals().note_error(error.to_string()),
+            }
+        }));
+    }
+
+    fn send(&mut self, row: OutboxRow, may_be_sent: bool, ctx: &mut Context<Self>) {
+        let id = row.id;
+        let channel = row.message.conversation.channel().to_owned();
+        let Some((delivery, resend)) = self.doors.deliveries.get(channel.as_str()) else {
+            let why = format!("the channel `{channel}` is not there; its messages wait");
+            return self.settle(id, Sent::Later { after_ms: 60_000, why }, true, ctx);
+        };
+        let gather = *resend == Resend::Safe;
+        if may_be_sent && !gather {
+            let why = "cut off by a restart while it was sent: it may have arrived".to_owned();
+            return self.settle(id, Sent::Unknown(why), false, ctx);
+        }
+        self.sending.insert(id, self.clock.now());
+        self.count();
+        let sent = delivery.send(Deliver(Arc::new(row)));
+        ctx.spawn(sent.into_actor(self).map(move |sent, outbox, ctx| {
+            let sent = sent.unwrap_or_else(|error| Sent::Later { after_ms: 1_000, why: error.to_string() });
+            outbox.settle(id, sent, gather, ctx);
+        }));
+    }
+
+    fn settle(&mut self, id: i64, sent: Sent, gather: bool, ctx: &mut Context<Self>) {
+        self.sending.remove(&id);
+        self.count();
+        if let Sent::Refused(why) | Sent::Unknown(why) = &sent {
+            tracing::warn!(outbox = id, why, "message not delivered");
+            self.life.vitals().note_error(format!("message {id}: {why}"));
+        }
+        self.outcomes.push((id, sent));
+        if !gather || self.stopping.is_some() {
+            self.store(ctx);
+        } else if !std::mem::replace(&mut self.gathering, true) {
+            ctx.run_later(GATHER, |outbox, ctx| {
+                outbox.gathering = false;
+                outbox.store(ctx);
+            });
+        }
+    }
+
+    fn store(&mut self, ctx: &mut Context<Self>) {
+        let sent = std::mem::take(&mut self.outcomes);
+        if sent.is_empty() {
+            return self.end_if_done(ctx);
+        }
+        fault::point("before_settle", "outbox");
+        let settle = self.doors.settle.ask(SettleOutbox { sent: sent.clone(), now: self.clock.now() });
+        ctx.spawn(settle.into_actor(self).map(|settled, outbox, ctx| {
+            if let Err(error) = settled {
+                // The rows stay held by this run; the next run takes them over.
+                tracing::error!(%error, "outcomes of sending cannot be stored");
+                outbox.life.vitals().note_error(error.to_string());
+                outbox.outcomes.extend(sent);
+                ctx.run_later(LOOK, |outbox, ctx| outbox.store(ctx));
+            }
+            outbox.end_if_done(ctx);
+        }));
+    }
+
+    fn count(&self) {
+        self.metrics.outbox_depth.set(i64::try_from(self.sending.len()).unwrap_or(i64::MAX));
+        let oldest = self.sending.values().next().map_or(0, |since| self.clock.now() - since);
+        self.metrics.outbox_age_ms.set(oldest);
+    }
+
+    fn end_if_done(&mut self, ctx: &mut Context<Self>) {
+        if self.sending.is_empty()
+            && self.outcomes.is_empty()
+            && let Some(answer) = self.stopping.take()
+        {
+            let _ = answer.send(Drained);
+            self.life.stop(ctx);
+        }
+    }
+}
+
+impl Actor for Outbox {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.life.capacity(ctx, MAILBOX);
+        self.look(ctx);
+        ctx.run_interval(LOOK, |outbox, ctx| outbox.look(ctx));
+    }
+}
+
+impl Handler<Mail<Fresh>> for Outbox {
+    type Result = ();
+
+    fn handle(&mut self, mail: Mail<Fresh>, ctx: &mut Self::Context) {
+        let (Fresh(rows), _ticket) = mail.open();
+        rows.into_iter().for_each(|row| self.send(row, false, ctx));
+    }
+}
+
+impl Handler<Mail<Observe>> for Outbox {
+    type Result = Snapshot;
+
+    fn handle(&mut self, mail: Mail<Observe>, _: &mut Self::Context) -> Snapshot {
+        let (_, _ticket) = mail.open();
+        Snapshot(serde_json::json!({"sending": self.sending.len(), "unsettled": self.outcomes.len()}))
+    }
+}
+
+impl Handler<Mail<Stop>> for Outbox {
+    type Result = ResponseFuture<Drained>;
+
+    fn handle(&mut self, mail: Mail<Stop>, ctx: &mut Self::Context) -> Self::Result {
+        let (_, _ticket) = mail.open();
+        let (answer, answered) = oneshot::channel();
+        self.stopping = Some(answer);
+        self.store(ctx);
+        Box::pin(async move { answered.await.unwrap_or(Drained) })
+    }
+}

@@ -1,0 +1,6 @@
+//! Messages on their way out: born as rows, sent by the channel's delivery, settled as rows.
+
+mod actor;
+pub mod messages;
+
+pub use actor::{Outbox, OutboxDoors};

@@ -1,0 +1,107 @@
+//! One turn in the hands of its session: what is to be done, what is under way, what is not yet stored.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use actix::SpawnHandle;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{
+    budget::Amount,
+    inbound::{Accepted, Refused},
+    journal::{Lease, ModelCall, OpenTurn},
+    turn::{CallKey, Effect, Entry, Turn},
+};
+
+/// Who waits to hear that a message was accepted.
+pub(super) type Acceptance = oneshot::Sender<Result<Accepted, Refused>>;
+
+/// A turn and its surroundings.
+pub(super) struct Work {
+    pub(super) turn: Turn,
+    pub(super) seq: i64,
+    pub(super) lease: Lease,
+    /// Effects that wait for those before them.
+    pub(super) todo: VecDeque<Effect>,
+    /// A write is under way: nothing that follows it is done before.
+    pub(super) writing: bool,
+    /// Entries that are not stored, and the journal index of the first.
+    pub(super) entries: Vec<Entry>,
+    pub(super) first: usize,
+    pub(super) calls: Vec<ModelCall>,
+    /// What the store knows to be spent.
+    pub(super) settled: Amount,
+    /// What a call that was abandoned may have cost.
+    pub(super) lost: Amount,
+    /// Set until the turn's first write is through.
+    pub(super) opening: Option<(OpenTurn, Option<Acceptance>)>,
+    /// The question to a model that is under way, and what its input is estimated at.
+    pub(super) asking: Option<(CancellationToken, Amount)>,
+    pub(super) tools: BTreeMap<CallKey, CancellationToken>,
+    pub(super) deadline: Option<SpawnHandle>,
+    /// Ends the step when the working time that a budget granted for it is over.
+    pub(super) time_limit: Option<SpawnHandle>,
+}
+
+impl Work {
+    /// A turn that begins.
+    pub(super) fn begun(turn: Turn, seq: i64, open: OpenTurn, acceptance: Option<Acceptance>) -> Self {
+        let mut work = Self::resumed(turn, seq, 0);
+        (work.first, work.opening) = (0, Some((open, acceptance)));
+        work
+    }
+
+    /// A turn that was found in the store.
+    pub(super) fn resumed(turn: Turn, seq: i64, lease: Lease) -> Self {
+        let (settled, _) = turn.spent();
+        Self {
+            first: turn.next_entry(),
+            turn,
+            seq,
+            lease,
+            todo: VecDeque::new(),
+            writing: false,
+            entries: Vec::new(),
+            calls: Vec::new(),
+            settled,
+            lost: Amount::ZERO,
+            opening: None,
+            asking: None,
+            tools: BTreeMap::new(),
+            deadline: None,
+            time_limit: None,
+        }
+    }
+
+    /// Hangs up on the model. What it read so far is taken as spent.
+    pub(super) fn abandon_model(&mut self) {
+        if let Some((cancel, input)) = self.asking.take() {
+            cancel.cancel();
+            self.lost += input;
+        }
+    }
+
+    /// Ends these tools and the processes behind them.
+    pub(super) fn stop_tools(&mut self, keys: &[CallKey]) {
+        for key in keys {
+            if let Some(cancel) = self.tools.remove(key) {
+                cancel.cancel();
+            }
+        }
+    }
+
+    /// Spent since the last write.
+    pub(super) fn unsettled(&self) -> Amount {
+        self.turn.spent().0 - self.settled + self.lost
+    }
+}
+
+impl Drop for Work {
+    /// A session that falls takes nothing that it started with it into the dark.
+    fn drop(&mut self) {
+        if let Some((cancel, _)) = &self.asking {
+            cancel.cancel();
+        }
+        self.tools.values().for_each(CancellationToken::cancel);
+    }
+}

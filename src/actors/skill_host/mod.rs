@@ -1,0 +1,8 @@
+//! Runs tools: the built-in ones itself, those of skills through their port.
+
+mod actor;
+mod builtin;
+mod memory_tools;
+pub mod messages;
+
+pub use actor::{MemoryDoors, SkillHost};
