@@ -1,7 +1,12 @@
 //! Atoll: a self-hosted home for AI agents. `ARCHITECTURE.md` has the map.
 
 pub mod actors;
+pub mod channels;
 pub mod config;
 pub mod domain;
+pub mod home;
+pub mod llm;
+pub mod net;
 pub mod ports;
+pub mod skills;
 pub mod store;

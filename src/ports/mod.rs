@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod clock;
+pub mod files;
 pub mod metrics;
 pub mod model;
 pub mod persona;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::{
     actors::{
         db::messages::Unfinished,
-        kernel::{Door, Fallen, Life, Mail, Nursery, Registry, messages::*},
+        kernel::{Door, Fallen, Life, Mail, Nursery, Registry, Standing, messages::*},
         session::messages::{Deliver, Order, Tell},
     },
     domain::{
@@ -118,9 +118,12 @@ impl Router {
             return;
         }
         let Some((handle, name)) = self.session(&id) else {
-            let _ = answer.send(Err(Refused::Unavailable(
-                "this conversation fell too often and waits for an owner to restart it".into(),
-            )));
+            let parked = self.sessions.as_ref().and_then(|sessions| sessions.vitals(id.as_str()));
+            let why = match parked.map(|vitals| vitals.state()) {
+                Some(Standing::Parked) => "this conversation fell too often: an owner must restart it",
+                _ => "this conversation is being restarted",
+            };
+            let _ = answer.send(Err(Refused::Unavailable(why.into())));
             return;
         };
         let recipient = handle.deliver.clone();

@@ -1,0 +1,11 @@
+//! What lies in the home folder: its lock, the files of people and tools, the personas.
+
+mod files;
+mod lock;
+mod paths;
+mod personas;
+
+pub use files::HomeFiles;
+pub use lock::{Lock, LockFault};
+pub use paths::{Home, HomeFault};
+pub use personas::HomePersonas;

@@ -1,0 +1,69 @@
+//! From the configuration to providers that can be asked.
+
+use std::sync::Arc;
+
+use crate::{
+    config::Provider,
+    domain::price::{Price, Prices},
+    ports::{files::Files, model::Model},
+};
+
+use super::{
+    http::HttpModel,
+    providers::{Codec, find},
+    rehearsal::Rehearsal,
+};
+
+/// A provider cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no provider `{0}`")]
+pub struct NoModel(String);
+
+/// The configured providers, in order.
+///
+/// # Errors
+/// [`NoModel`] for a name that the table does not have; the configuration's check is stricter.
+pub fn build(
+    providers: &[Provider],
+    prices: &Prices,
+    client: &reqwest::Client,
+    files: &Arc<dyn Files>,
+) -> Result<Vec<Arc<dyn Model>>, NoModel> {
+    providers
+        .iter()
+        .map(|config| {
+            let kind = find(&config.provider).ok_or_else(|| NoModel(config.provider.clone()))?;
+            if kind.codec == Codec::Rehearsal {
+                return Ok(rehearsal());
+            }
+            let model = config.model.as_deref().unwrap_or(kind.model);
+            let price = if kind.name == "ollama" {
+                Some(prices.find(model).unwrap_or_default())
+            } else {
+                prices.find(model)
+            };
+            let model: Arc<dyn Model> =
+                Arc::new(HttpModel::new(kind, config.clone(), price, client.clone(), Arc::clone(files)));
+            Ok(model)
+        })
+        .collect()
+}
+
+/// The scripted stand-in.
+pub fn rehearsal() -> Arc<dyn Model> {
+    Arc::new(Rehearsal)
+}
+
+/// The highest prices and the longest answer of all providers: what a reservation assumes, because any of
+/// them may answer.
+pub fn worst(models: &[Arc<dyn Model>]) -> (Price, u64) {
+    let mut worst = Price::default();
+    for price in models.iter().filter_map(|model| model.price()) {
+        worst.input = worst.input.max(price.input);
+        worst.output = worst.output.max(price.output);
+        worst.cache_read = worst.cache_read.max(price.cache_read);
+        worst.cache_write = worst.cache_write.max(price.cache_write);
+    }
+    let longest = models.iter().map(|model| u64::from(model.max_output())).max().unwrap_or(0);
+    (worst, longest)
+}

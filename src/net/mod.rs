@@ -1,0 +1,6 @@
+//! HTTP as a client: one way to build it, and server-sent events in both directions.
+
+mod client;
+pub mod sse;
+
+pub use client::{BuildError, http_client, install_tls};
