@@ -1,7 +1,9 @@
 //! Atoll: a self-hosted home for AI agents. `ARCHITECTURE.md` has the map.
 
 pub mod actors;
+pub mod app;
 pub mod channels;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod home;
@@ -10,3 +12,5 @@ pub mod net;
 pub mod ports;
 pub mod skills;
 pub mod store;
+pub mod telemetry;
+pub mod web;

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 
 use super::{
+    env::Env,
     keys::{KEYS, Kind},
     settings::Settings,
     types::*,
@@ -98,6 +99,17 @@ pub(super) fn key_variable(provider: &str) -> Option<&'static str> {
         "gemini" => "GEMINI_API_KEY",
         "azure" => "AZURE_OPENAI_API_KEY",
         _ => return None,
+    })
+}
+
+/// A provider whose key stands in the environment, though the file names none; and the variable's name.
+/// Azure is left out: it needs an address too.
+pub fn detect_provider(env: &dyn Env) -> Option<(Provider, &'static str)> {
+    const ORDER: [&str; 7] = ["anthropic", "openai", "openrouter", "gemini", "groq", "deepseek", "together"];
+    ORDER.into_iter().find_map(|kind| {
+        let variable = key_variable(kind)?;
+        let key = env.get(variable).filter(|key| !key.is_empty())?;
+        Some((Provider { api_key: Secret::new(key), ..Provider::of(kind) }, variable))
     })
 }
 

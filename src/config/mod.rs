@@ -9,7 +9,7 @@ mod types;
 
 use std::path::Path;
 
-pub use check::Fault;
+pub use check::{Fault, detect_provider};
 pub use env::Env;
 pub use keys::{KEYS, Key, Kind};
 pub use types::*;

@@ -138,6 +138,29 @@ pub struct Provider {
     pub tool_enabled: bool,
 }
 
+impl Provider {
+    /// A provider of this kind, with its usual settings and no key.
+    pub fn of(provider: &str) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            name: provider.to_owned(),
+            model: None,
+            api_key: Secret::default(),
+            base_url: None,
+            api_version: String::new(),
+            temperature: None,
+            max_tokens: 4_096,
+            timeout_ms: 120_000,
+            max_concurrent: 64,
+            photo_enabled: false,
+            audio_enabled: false,
+            video_enabled: false,
+            document_enabled: false,
+            tool_enabled: true,
+        }
+    }
+}
+
 /// The agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Agent {

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{KeyId, UserId};
+use super::{
+    Millis,
+    audit::Act,
+    ids::{KeyId, UserId},
+    records::KeyInfo,
+};
 
 /// What a key allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -87,6 +92,68 @@ impl Principal {
             Some(_) => Err(Denied::OtherUser(self.user.clone())),
         }
     }
+}
+
+/// What every key begins with, so that a leaked one is recognised.
+const KEY_PREFIX: &str = "atoll_";
+
+/// A key from 32 bytes that nobody can guess.
+pub fn key_text(secret: &[u8; 32]) -> String {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(secret))
+}
+
+/// What is stored of a key. Keys are random and long, so one round of SHA-256 is enough.
+pub fn hash_key(key: &str) -> [u8; 32] {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(key.as_bytes()).into()
+}
+
+/// A key's name cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a key's name must have 1 to 64 characters; without --user it must also be a user's name: {0}")]
+pub struct BadKeyName(String);
+
+/// What is stored of a fresh key, and the act that is noted for it. An owner's key acts as the default user and
+/// may act for others; any other acts as a user of its own name, unless it is said otherwise.
+///
+/// # Errors
+/// [`BadKeyName`] when the name is empty, too long, or no user's name where it must be one.
+pub fn fresh_key(
+    id: KeyId,
+    name: String,
+    role: Role,
+    user: Option<UserId>,
+    acts_for_others: Option<bool>,
+    now: Millis,
+) -> Result<(KeyInfo, Act), BadKeyName> {
+    let name = name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
+        return Err(BadKeyName(name));
+    }
+    let user_id = match user {
+        Some(user) => user,
+        None if role == Role::Owner => UserId::default_user(),
+        None => UserId::parse(&name).map_err(|bad| BadKeyName(bad.to_string()))?,
+    };
+    let key = KeyInfo {
+        id,
+        name,
+        role,
+        user_id,
+        acts_for_others: acts_for_others.unwrap_or(role == Role::Owner),
+        created_at: now,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    let act = Act {
+        at: now,
+        actor: "local".into(),
+        action: "key.created".into(),
+        subject: key.id.to_string(),
+        details: format!("{} {} {}", key.name, role.as_str(), key.user_id),
+    };
+    Ok((key, act))
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ impl Clock for TestClock {
     fn fresh(&self) -> u128 {
         self.1.fetch_add(1, Ordering::SeqCst) as u128
     }
+    fn secret(&self) -> Result<[u8; 32], crate::ports::clock::NoRandom> {
+        Ok([7; 32])
+    }
 }
 
 #[derive(Message, Clone, Copy)]

@@ -10,7 +10,7 @@ use crate::{
         db::messages::*,
         kernel::{Door, Life, Mail, messages::*},
     },
-    domain::{message::ToolCall, skill::ToolBook},
+    domain::{ids::UserId, message::ToolCall},
     ports::{
         clock::Clock,
         metrics::Metrics,
@@ -29,9 +29,9 @@ const MAILBOX: usize = 1_024;
 /// How long a tool that was told to end may take to be gone.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The doors that the memory tools need.
+/// The doors that tools need.
 #[derive(Clone)]
-pub struct MemoryDoors {
+pub struct ToolDoors {
     /// Store a fact.
     pub store: Door<StoreMemory>,
     /// Change one.
@@ -44,11 +44,13 @@ pub struct MemoryDoors {
     pub search: Door<SearchMemories>,
     /// List them.
     pub list: Door<ListMemories>,
+    /// Note a file that a tool declared.
+    pub put_file: Door<PutFile>,
 }
 
 /// What a running call needs; shared by all calls.
 pub(super) struct Kit {
-    pub(super) memory: MemoryDoors,
+    pub(super) doors: ToolDoors,
     pub(super) skills: SharedSkills,
     pub(super) clock: Arc<dyn Clock>,
     metrics: Metrics,
@@ -68,7 +70,7 @@ impl SkillHost {
     pub fn new(
         life: Life,
         shelf: Shelf,
-        memory: MemoryDoors,
+        doors: ToolDoors,
         skills: SharedSkills,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
@@ -85,7 +87,7 @@ impl SkillHost {
             })
             .collect();
         shelf.store(Arc::new(book));
-        Self { life, shelf, kit: Rc::new(Kit { memory, skills, clock, metrics, validators }), started: 0 }
+        Self { life, shelf, kit: Rc::new(Kit { doors, skills, clock, metrics, validators }), started: 0 }
     }
 }
 
@@ -114,8 +116,23 @@ impl Kit {
             name if memory_tools::NAMES.contains(&name) => memory_tools::run(self, &call, &context).await,
             builtin::CLOCK => builtin::clock(self.clock.now(), &call),
             builtin::ACTIVATE => builtin::activate(&self.skills, &call),
-            _ => self.skills.run(call, context).await,
+            _ => {
+                let user = context.user.clone();
+                self.keep_files(user, self.skills.run(call, context).await).await
+            }
         }
+    }
+
+    /// Notes the files of a tool's output under its user; one that cannot be noted is not attached.
+    async fn keep_files(&self, user: UserId, mut output: ToolOutput) -> ToolOutput {
+        for file in std::mem::take(&mut output.files) {
+            let put = PutFile { user: user.clone(), file: file.clone(), now: self.clock.now() };
+            match self.doors.put_file.ask(put).await {
+                Ok(()) => output.files.push(file),
+                Err(error) => output.text.push_str(&format!("\n[file not kept: {}: {error}]", file.name)),
+            }
+        }
+        output
     }
 }
 
@@ -191,13 +208,5 @@ impl Handler<Mail<Stop>> for SkillHost {
         let (_, _ticket) = mail.open();
         self.life.stop(ctx);
         Drained
-    }
-}
-
-/// The book as the host has it; tests look into it.
-impl SkillHost {
-    /// All tools on the shelf.
-    pub fn book(&self) -> Arc<ToolBook> {
-        self.shelf.load_full()
     }
 }

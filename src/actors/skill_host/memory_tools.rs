@@ -115,7 +115,7 @@ async fn store(kit: &Kit, args: &Value, context: &ToolContext) -> Result<String,
         origin: Some(context.key.clone()),
         now: kit.clock.now(),
     };
-    let (memory, merged) = kit.memory.store.ask(StoreMemory { memory }).await.map_err(word)?;
+    let (memory, merged) = kit.doors.store.ask(StoreMemory { memory }).await.map_err(word)?;
     Ok(match merged {
         true => format!("Joined with what was known already (id: {}).", memory.id),
         false => format!("Memory stored (id: {}).", memory.id),
@@ -129,10 +129,10 @@ async fn retrieve(kit: &Kit, args: &Value, context: &ToolContext) -> Result<Stri
         now: kit.clock.now(),
         limit: limit(args, FOUND),
     };
-    let found = kit.memory.search.ask(search).await.map_err(word)?;
+    let found = kit.doors.search.ask(search).await.map_err(word)?;
     let ids = found.iter().map(|memory| memory.id.clone()).collect::<Vec<_>>();
     if !ids.is_empty() {
-        kit.memory.used.ask(UsedMemories { ids }).await.map_err(word)?;
+        kit.doors.used.ask(UsedMemories { ids }).await.map_err(word)?;
     }
     Ok(lines(&found))
 }
@@ -144,20 +144,20 @@ async fn list(kit: &Kit, args: &Value, context: &ToolContext) -> Result<String, 
         limit: limit(args, LISTED),
         offset: 0,
     };
-    Ok(lines(&kit.memory.list.ask(list).await.map_err(word)?))
+    Ok(lines(&kit.doors.list.ask(list).await.map_err(word)?))
 }
 
 async fn update(kit: &Kit, args: &Value, context: &ToolContext) -> Result<String, String> {
     let change = change(args);
     memory::check(&change).map_err(|fault| fault.to_string())?;
     let (user, id, now) = (context.user.clone(), id(args), kit.clock.now());
-    let memory = kit.memory.update.ask(UpdateMemory { user, id, change, now }).await.map_err(word)?;
+    let memory = kit.doors.update.ask(UpdateMemory { user, id, change, now }).await.map_err(word)?;
     Ok(format!("Memory changed: {}", line(&memory)))
 }
 
 async fn delete(kit: &Kit, args: &Value, context: &ToolContext) -> Result<String, String> {
     let (user, id) = (context.user.clone(), id(args));
-    match kit.memory.delete.ask(DeleteMemory { user, id }).await {
+    match kit.doors.delete.ask(DeleteMemory { user, id }).await {
         Ok(()) => Ok("Memory deleted.".into()),
         Err(error) => Err(word(error)),
     }

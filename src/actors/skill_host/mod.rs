@@ -5,4 +5,4 @@ mod builtin;
 mod memory_tools;
 pub mod messages;
 
-pub use actor::{MemoryDoors, SkillHost};
+pub use actor::{SkillHost, ToolDoors};

@@ -1,0 +1,15 @@
+//! The composition root: the only place that knows everyone. `actors` wires the tree, `models` finds who
+//! answers, `serve` runs the server, `local` opens the store for the command line.
+
+mod actors;
+mod clock;
+mod local;
+mod models;
+mod report;
+mod serve;
+
+pub use actors::{Assembled, Base, Doors, Parts, assemble};
+pub use clock::SystemClock;
+pub use local::{LocalStore, with_store};
+pub use models::{Found, find_models};
+pub use serve::{ServeError, serve};

@@ -1,0 +1,305 @@
+//! The server from its start to its end: everything found and checked before the port answers, everything
+//! drained in order before the process ends.
+
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::prelude::*;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    actors::{
+        db::messages::Audit,
+        kernel::{Door, Placement, Registry, install_panic_hook},
+        root::{
+            Root, RootKit,
+            messages::{Close, Drain},
+        },
+        scheduler::messages::Tick,
+    },
+    config::{Config, Env},
+    domain::{
+        access::{hash_key, key_text},
+        audit::Act,
+    },
+    home::{Home, HomeFiles, HomePersonas, Lock, LockFault},
+    net::{BuildError, http_client, install_tls},
+    ports::{
+        clock::{Clock, NoRandom},
+        files::Files,
+        metrics::Metrics,
+        tool::SharedSkills,
+    },
+    skills::{FolderSkills, SkillPlaces, end_strays},
+    store::{StoreError, schema, upkeep},
+    web::{self, HttpServer, LocalKey, WebDoors, WebKit, WebSettings},
+};
+
+use super::{
+    actors::{Assembled, Base, Doors, Parts, assemble},
+    clock::SystemClock,
+    models::{Found, ModelsFault, find_models},
+    report,
+};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The home is in use.
+    #[error(transparent)]
+    Lock(#[from] LockFault),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The port cannot be used.
+    #[error("cannot listen on {address}: {source}; is another program there? `server.port` names another one")]
+    Bind {
+        /// Where.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It would be open to the network with no key.
+    #[error(
+        "{0} can be reached from other machines, and there is no API key yet. Make one first: \
+         atoll keys create --name me --role owner"
+    )]
+    Open(String),
+    /// Models cannot be used.
+    #[error(transparent)]
+    Models(#[from] ModelsFault),
+    /// No HTTP client.
+    #[error(transparent)]
+    Client(#[from] BuildError),
+    /// No random numbers.
+    #[error(transparent)]
+    Random(#[from] NoRandom),
+    /// The scheduler cannot tick.
+    #[error("the scheduler cannot tick: {0}")]
+    Ticks(#[from] JobSchedulerError),
+    /// Counters cannot be made.
+    #[error("counters cannot be made: {0}")]
+    Metrics(String),
+    /// The home cannot be written.
+    #[error("the home cannot be written: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Runs the server until it is told to end.
+///
+/// # Errors
+/// [`ServeError`] when it cannot start.
+pub fn serve(home: &Home, config: Config, config_from: &str, env: &dyn Env) -> Result<(), ServeError> {
+    install_panic_hook();
+    install_tls();
+    let _lock = Lock::take(&home.lock_file())?;
+    let (boot, keys) = open_store(&home.store())?;
+    if keys == 0 && !is_loopback(&config.server.host) {
+        return Err(ServeError::Open(config.server.host));
+    }
+    let strays = end_strays(&home.processes());
+    if strays > 0 {
+        tracing::warn!(strays, "ended scripts that an earlier run left behind");
+    }
+    actix::System::new().block_on(run(home, config, config_from, env, boot, keys))
+}
+
+/// Brings the schema up to date; gives the number of this run and how many keys there are.
+fn open_store(path: &Path) -> Result<(i64, u64), StoreError> {
+    let db = schema::open_writer(path)?;
+    Ok((upkeep::next_boot(&db)?, upkeep::health(&db)?.keys))
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+async fn run(
+    home: &Home,
+    config: Config,
+    config_from: &str,
+    env: &dyn Env,
+    boot: i64,
+    keys: u64,
+) -> Result<(), ServeError> {
+    let (host, port) = (config.server.host.clone(), config.server.port);
+    let listener = web::bind(&host, port)
+        .map_err(|source| ServeError::Bind { address: format!("{host}:{port}"), source })?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let files: Arc<dyn Files> = Arc::new(HomeFiles::new(home.files(), Arc::clone(&clock)));
+    let models = find_models(&config, env, &http_client()?, &files).await?;
+    print!("{}", report::found(home, config_from, &config, &models, keys));
+    let drain_ms = config.server.drain_ms;
+    let (town, tree) = Town::build(home, config, models, boot, clock, files)?;
+    let local = town.local_key(home)?;
+    let root = Root::new(tree).start();
+    let http = HttpServer::start(listener, Arc::new(town.web(&root, local)), cores())?;
+    let address = format!("http://{}", http.address);
+    home.write(&home.address_file(), &address)?;
+    home.write(&home.pid_file(), &std::process::id().to_string())?;
+    town.note("server.started", &address).await;
+    // Somebody waits for exactly this line.
+    println!("ready {address}");
+    print!("{}", report::how_to_talk(&address, home));
+    let _ = io::stdout().flush();
+    let ticks = start_ticks(town.doors.tick.clone()).await?;
+    wait_and_end(&town, &root, &http, drain_ms).await?;
+    drop(ticks);
+    for file in [home.pid_file(), home.address_file(), home.local_key_file()] {
+        let _ = std::fs::remove_file(file);
+    }
+    Ok(())
+}
+
+/// What the server holds beside its actors.
+struct Town {
+    doors: Doors,
+    registry: Registry,
+    files: Arc<dyn Files>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    settings: WebSettings,
+    closing: CancellationToken,
+}
+
+impl Town {
+    /// Builds everything, and starts nothing.
+    fn build(
+        home: &Home,
+        config: Config,
+        models: Found,
+        boot: i64,
+        clock: Arc<dyn Clock>,
+        files: Arc<dyn Files>,
+    ) -> Result<(Self, RootKit), ServeError> {
+        let metrics = Metrics::new().map_err(|error| ServeError::Metrics(error.to_string()))?;
+        let places = SkillPlaces {
+            folder: home.skills(),
+            workspace: config.agent.workspace.clone().unwrap_or_else(|| home.workspace()),
+            notes: home.processes(),
+        };
+        let skills: SharedSkills =
+            Arc::new(FolderSkills::load(places, &config.skills, Arc::clone(&files)));
+        let personas =
+            Arc::new(HomePersonas::new(home.root().to_owned(), Arc::clone(&skills), Arc::clone(&clock)));
+        let settings =
+            WebSettings { server: config.server.clone(), planned: config.planned.clone() };
+        let base = Base {
+            store: home.store(),
+            boot,
+            clock: Arc::clone(&clock),
+            metrics: metrics.clone(),
+            placement: Placement::threads(2, cores()),
+        };
+        let Assembled { root, doors, registry } =
+            assemble(Parts { base, config, models: models.models, skills, personas });
+        let closing = CancellationToken::new();
+        Ok((Self { doors, registry, files, clock, metrics, settings, closing }, root))
+    }
+
+    /// A fresh key for the command line of this machine, for its owner's eyes only.
+    fn local_key(&self, home: &Home) -> Result<LocalKey, ServeError> {
+        let key = key_text(&self.clock.secret()?);
+        home.write(&home.local_key_file(), &key)?;
+        Ok(LocalKey { hash: hash_key(&key) })
+    }
+
+    /// What the web handlers share.
+    fn web(&self, root: &Addr<Root>, local: LocalKey) -> WebKit {
+        let doors = &self.doors;
+        WebKit::new(
+            WebDoors {
+                offer: doors.offer.clone(),
+                order: doors.order.clone(),
+                command: doors.command.clone(),
+                subscribe: doors.subscribe.clone(),
+                skills: doors.skills.clone(),
+                providers: doors.providers.clone(),
+                db: doors.db.clone(),
+                restart: root.clone().recipient(),
+                inspect: root.clone().recipient(),
+            },
+            self.registry.clone(),
+            Arc::clone(&self.files),
+            Arc::clone(&self.clock),
+            self.metrics.clone(),
+            self.settings.clone(),
+            local,
+            self.closing.clone(),
+        )
+    }
+
+    async fn note(&self, action: &str, details: &str) {
+        let act = Act {
+            at: self.clock.now(),
+            actor: "system".into(),
+            action: action.into(),
+            subject: format!("pid {}", std::process::id()),
+            details: details.into(),
+        };
+        if let Err(error) = self.doors.db.write.audit.ask(Audit { act }).await {
+            tracing::warn!(%error, "the audit log cannot be written");
+        }
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8)
+}
+
+async fn start_ticks(tick: Door<Tick>) -> Result<JobScheduler, ServeError> {
+    let ticks = JobScheduler::new().await?;
+    // A tick that finds the scheduler busy is not missed: the next one looks at the same rows.
+    let job = Job::new("* * * * * *", move |_, _| {
+        let _ = tick.try_send(Tick);
+    })?;
+    ticks.add(job).await?;
+    ticks.start().await?;
+    Ok(ticks)
+}
+
+/// Waits for the first signal, drains; a second one skips to the end.
+async fn wait_and_end(
+    town: &Town,
+    root: &Addr<Root>,
+    http: &HttpServer,
+    drain_ms: u64,
+) -> Result<(), ServeError> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    one_of(&mut term, &mut int).await;
+    tracing::info!(deadline_ms = drain_ms, "shutting down; once more to skip to the end");
+    let deadline = town.clock.now() + i64::try_from(drain_ms).unwrap_or(i64::MAX);
+    let drain = async {
+        town.note("server.stopping", "").await;
+        let _ = root.send(Drain { deadline }).await;
+        town.closing.cancel();
+        http.stop().await;
+    };
+    tokio::select! {
+        () = drain => {}
+        () = one_of(&mut term, &mut int) => {
+            tracing::warn!("skipping to the end; what runs goes on at the next start");
+            town.closing.cancel();
+        }
+    }
+    let close = tokio::time::timeout(Duration::from_secs(10), root.send(Close));
+    if close.await.is_err() {
+        tracing::error!("the store did not close in time; nothing that was committed is lost");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn one_of(term: &mut Signal, int: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

@@ -1,0 +1,28 @@
+//! Logs of the process: to standard error, pretty for people or JSON for machines.
+
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::config::Log;
+
+/// The filter of the configuration cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("log.level: `{0}` is no filter; use error, warn, info, debug, trace, or one such as `info,atoll=debug`")]
+pub struct BadFilter(String);
+
+/// Starts logging. Called once.
+///
+/// # Errors
+/// [`BadFilter`] when the level cannot be read.
+pub fn start(log: &Log) -> Result<(), BadFilter> {
+    let filter = EnvFilter::try_new(&log.level).map_err(|_| BadFilter(log.level.clone()))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = if log.json {
+        let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(std::io::stderr);
+        registry.with(lines).try_init()
+    } else {
+        registry.with(fmt::layer().compact().with_writer(std::io::stderr)).try_init()
+    };
+    // A test may have started it before.
+    let _ = started;
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! What all handlers share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use actix::Recipient;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    actors::{
+        db::messages::DbDoors,
+        event_hub::messages::Subscribe,
+        intake::messages::{Offer, Order},
+        kernel::{Door, Registry},
+        llm_pool::messages::Providers,
+        root::messages::{Inspect, Restart},
+        router::messages::Command,
+        skill_host::messages::ListSkills,
+    },
+    config,
+    domain::{
+        access::Principal,
+        rate::{Buckets, Lockout},
+    },
+    ports::{clock::Clock, files::Files, metrics::Metrics},
+};
+
+/// Whom handlers talk to.
+#[derive(Clone)]
+pub struct WebDoors {
+    /// The ways in, by channel.
+    pub offer: HashMap<&'static str, Door<Offer>>,
+    /// Orders, by channel.
+    pub order: HashMap<&'static str, Door<Order>>,
+    /// To sessions.
+    pub command: Door<Command>,
+    /// To watch.
+    pub subscribe: Door<Subscribe>,
+    /// The skills.
+    pub skills: Door<ListSkills>,
+    /// The models.
+    pub providers: Door<Providers>,
+    /// The store.
+    pub db: DbDoors,
+    /// Start an actor again.
+    pub restart: Recipient<Restart>,
+    /// Look into an actor.
+    pub inspect: Recipient<Inspect>,
+}
+
+/// The key of the local command line, and the channel that its messages come in on.
+#[derive(Clone)]
+pub struct LocalKey {
+    /// SHA-256 of the key.
+    pub hash: [u8; 32],
+}
+
+/// What handlers need of the configuration.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// The server's part.
+    pub server: config::Server,
+    /// Keys that are given and have no effect yet.
+    pub planned: Vec<String>,
+}
+
+/// All of it.
+pub struct WebKit {
+    /// Whom handlers talk to.
+    pub doors: WebDoors,
+    /// All actors.
+    pub registry: Registry,
+    /// Files.
+    pub files: Arc<dyn Files>,
+    /// Time and ids.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Settings.
+    pub settings: WebSettings,
+    /// The local command line's key.
+    pub local: LocalKey,
+    /// Set when streams are to end.
+    pub closing: CancellationToken,
+    pub(super) guards: Mutex<Guards>,
+}
+
+/// Who was seen lately, and who must wait.
+pub(super) struct Guards {
+    /// Valid keys by their hash, with the time they were looked up and last noted as used.
+    pub(super) known: HashMap<[u8; 32], (Principal, i64, i64)>,
+    pub(super) pace: Buckets,
+    pub(super) lockout: Lockout,
+}
+
+impl WebKit {
+    /// A kit with empty guards.
+    #[expect(clippy::too_many_arguments, reason = "it is built once, in the composition root")]
+    pub fn new(
+        doors: WebDoors,
+        registry: Registry,
+        files: Arc<dyn Files>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        settings: WebSettings,
+        local: LocalKey,
+        closing: CancellationToken,
+    ) -> Self {
+        let server = &settings.server;
+        let guards = Mutex::new(Guards {
+            known: HashMap::new(),
+            pace: Buckets::new(server.requests_per_minute),
+            lockout: Lockout::new(server.lockout_failures, server.lockout_ms),
+        });
+        Self { doors, registry, files, clock, metrics, settings, local, closing, guards }
+    }
+}

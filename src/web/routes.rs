@@ -1,0 +1,89 @@
+//! The route table, and the specification that is generated from it.
+
+use actix_web::{HttpResponse, get, web};
+use utoipa::{
+    OpenApi,
+    openapi::{
+        InfoBuilder,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use utoipa_actix_web::{AppExt, service_config::ServiceConfig};
+
+use crate::domain::access::Role;
+
+use super::{
+    access::Caller,
+    actors, approvals, audit, chat, costs,
+    error::{ApiResult, ErrorBody},
+    events, files, health, keys, memories, orders, skills, users,
+};
+
+/// All routes. What is not here does not exist, and what is here is in the specification.
+pub(super) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(health::live)
+        .service(health::ready)
+        .service(health::metrics)
+        .service(chat::chat)
+        .service(orders::cancel)
+        .service(orders::stop)
+        .service(orders::clear)
+        .service(skills::skills)
+        .service(events::watch)
+        .service(files::file)
+        .service(memories::create_memory)
+        .service(memories::list_memories)
+        .service(memories::search_memories)
+        .service(memories::get_memory)
+        .service(memories::update_memory)
+        .service(memories::delete_memory)
+        .service(approvals::list_approvals)
+        .service(approvals::approve)
+        .service(approvals::reject)
+        .service(actors::tree)
+        .service(actors::inspect)
+        .service(actors::restart)
+        .service(costs::costs)
+        .service(users::list_users)
+        .service(users::change_user)
+        .service(keys::list_keys)
+        .service(keys::create_key)
+        .service(keys::revoke_key)
+        .service(audit::list_audit)
+        .service(audit::verify_audit)
+        .service(health::report)
+        .service(specification);
+}
+
+/// This specification.
+#[utoipa::path(
+    responses((status = 200, description = "OpenAPI 3.1", body = Object), (status = "4XX", body = ErrorBody)),
+    security(("key" = [])), tag = "operation",
+)]
+#[get("/api/v1/openapi.json")]
+pub(super) async fn specification(
+    spec: web::Data<utoipa::openapi::OpenApi>,
+    caller: Caller,
+) -> ApiResult<HttpResponse> {
+    caller.0.needs(Role::Viewer)?;
+    Ok(HttpResponse::Ok().json(spec.get_ref()))
+}
+
+/// The specification of all routes.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi()]
+    struct Base;
+    let app = actix_web::App::new().into_utoipa_app().openapi(Base::openapi()).configure(routes);
+    let (_, mut spec) = app.split_for_parts();
+    spec.info = InfoBuilder::new()
+        .title("Atoll")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("A self-hosted home for AI agents. Every route but /healthz and /readyz needs a key."))
+        .build();
+    let components = spec.components.get_or_insert_default();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    components.add_security_scheme("key", SecurityScheme::Http(bearer));
+    spec
+}
