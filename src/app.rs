@@ -8,7 +8,7 @@ mod models;
 mod report;
 mod serve;
 
-pub use actors::{Assembled, Base, Doors, Parts, assemble};
+pub use actors::{Assembled, Base, Doors, Parts, assemble, assemble_store};
 pub use clock::SystemClock;
 pub use local::{LocalStore, with_store};
 pub use models::{Found, find_models};

@@ -41,7 +41,10 @@ use crate::{
     },
     channels::StreamChannel,
     config::Config,
-    domain::{outbound::LiveEvent, skill::ToolBook},
+    domain::{
+        outbound::{LiveEvent, STREAM_CHANNELS},
+        skill::ToolBook,
+    },
     llm,
     ports::{
         channel::{Channel, Resend},
@@ -53,8 +56,6 @@ use crate::{
     },
 };
 
-/// Channels whose clients read streams.
-const STREAM_CHANNELS: [&str; 2] = ["api", "terminal"];
 /// Connections that read the store.
 const READERS: usize = 2;
 /// Stages of the drain: what takes work in, what works, what works use, what sends, and from here the store.
@@ -179,7 +180,7 @@ pub fn assemble(parts: Parts) -> Assembled {
 }
 
 /// The actors of the store alone: for the command line.
-pub(super) fn assemble_store(base: &Base) -> Assembled {
+pub fn assemble_store(base: &Base) -> Assembled {
     let (doors, registry) = (Doors::closed(), Registry::default());
     let root = root_kit(base, store_children(base, &doors), &doors, &registry);
     Assembled { root, doors, registry }
@@ -272,7 +273,7 @@ fn outgoing_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
     }
     let (kit, open) = (Arc::clone(parts), doors.fresh.clone());
     let deliveries =
-        doors.deliveries.iter().map(|(name, door)| (*name, (door.clone(), Resend::Safe))).collect();
+        doors.deliveries.iter().map(|(name, door)| (*name, (door.clone(), Resend::Never))).collect();
     let outbox = OutboxDoors {
         claim: doors.db.write.claim_outbox.clone(),
         settle: doors.db.write.settle_outbox.clone(),

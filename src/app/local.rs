@@ -9,7 +9,10 @@ use crate::{
     actors::{
         db::messages::DbDoors,
         kernel::Placement,
-        root::{Root, messages::Close},
+        root::{
+            Root,
+            messages::{Close, Inspect},
+        },
     },
     home::Home,
     ports::metrics::Metrics,
@@ -46,6 +49,8 @@ where
     let outcome = actix::System::new().block_on(async {
         let assembled = assemble_store(&base);
         let root = Root::new(assembled.root).start();
+        // The root starts its children in its own time: wait until the store answers.
+        let _ = root.send(Inspect("db".into())).await;
         let outcome = work(LocalStore { doors: assembled.doors.db }).await;
         let _ = root.send(Close).await;
         outcome

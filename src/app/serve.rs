@@ -19,7 +19,7 @@ use crate::{
         kernel::{Door, Placement, Registry, install_panic_hook},
         root::{
             Root, RootKit,
-            messages::{Close, Drain},
+            messages::{Close, Drain, Inspect},
         },
         scheduler::messages::Tick,
     },
@@ -139,6 +139,8 @@ async fn run(
     let (town, tree) = Town::build(home, config, models, boot, clock, files)?;
     let local = town.local_key(home)?;
     let root = Root::new(tree).start();
+    // The root starts its children in its own time: wait until the store answers.
+    let _ = root.send(Inspect("db".into())).await;
     let http = HttpServer::start(listener, Arc::new(town.web(&root, local)), cores())?;
     let address = format!("http://{}", http.address);
     home.write(&home.address_file(), &address)?;

@@ -32,7 +32,7 @@ impl Channel for StreamChannel {
     }
 
     fn resend(&self) -> Resend {
-        Resend::Safe
+        Resend::Never
     }
 
     fn send(&self, row: Arc<OutboxRow>) -> BoxFuture<'static, Sent> {

@@ -130,6 +130,12 @@ pub fn encode(bits: u128) -> String {
     (0..26).rev().map(|place| LETTERS[((bits >> (place * 5)) & 31) as usize] as char).collect()
 }
 
+/// The lowest id that can have been made at this time: ids are UUIDs of version 7, which begin with 48 bits of
+/// milliseconds.
+pub fn lowest_at(at: super::Millis) -> String {
+    encode(u128::from(at.max(0).unsigned_abs()) << 80)
+}
+
 /// The 12 last characters of an encoded id: short enough to type, 60 random bits.
 pub fn encode_short(bits: u128) -> String {
     encode(bits)[14..].to_owned()

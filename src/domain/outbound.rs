@@ -9,6 +9,14 @@ use super::{
     turn::Outcome,
 };
 
+/// Channels whose clients fetch what is stored: a message has arrived there when it is stored.
+pub const STREAM_CHANNELS: [&str; 2] = ["api", "terminal"];
+
+/// True for one of [`STREAM_CHANNELS`].
+pub fn is_stream(channel: &str) -> bool {
+    STREAM_CHANNELS.contains(&channel)
+}
+
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

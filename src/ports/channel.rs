@@ -9,6 +9,8 @@ use crate::domain::outbound::{OutboxRow, Sent};
 /// Whether a message whose sending was cut off may simply be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resend {
+    /// It has arrived when it is stored: sending only tells those who listen.
+    Never,
     /// Yes: the other side knows a message again, or nobody is harmed.
     Safe,
     /// Only marked as such, and once.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, execute, row, rows};
+use super::{Result, execute, rows};
 use crate::domain::{
     Millis,
     budget::{Amount, window},
@@ -11,19 +11,20 @@ use crate::domain::{
     records::{CostLine, CostsBy},
 };
 
-/// Notes a paid call.
+/// Adds a paid call to its day.
 pub(super) fn insert(db: &Connection, step: &TurnWrite, call: &ModelCall) -> Result<()> {
-    let sql = "INSERT INTO model_calls (at, user_id, conversation_id, turn_id, provider, model, input, cached,
-                                        output, micros, time_ms)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let sql = "INSERT INTO costs (day, user_id, conversation_id, provider, model, calls, input, cached, output,
+                                  micros, time_ms)
+               VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, ?10)
+               ON CONFLICT DO UPDATE SET calls = calls + 1, input = input + ?6, cached = cached + ?7,
+                      output = output + ?8, micros = micros + ?9, time_ms = time_ms + ?10";
     execute(
         db,
         sql,
         params![
-            step.now,
+            window(step.now),
             step.user.as_str(),
             step.conversation.as_str(),
-            step.turn.as_str(),
             call.provider,
             call.model,
             call.usage.input as i64,
@@ -36,7 +37,7 @@ pub(super) fn insert(db: &Connection, step: &TurnWrite, call: &ModelCall) -> Res
     Ok(())
 }
 
-/// Costs from one moment to another, summed up.
+/// Costs of the UTC days from that of `from` to that of `to`, summed up.
 ///
 /// # Errors
 /// When the store fails.
@@ -48,16 +49,16 @@ pub fn summary(
     by: CostsBy,
 ) -> Result<Vec<CostLine>> {
     let key = match by {
-        CostsBy::Day => "date(at / 1000, 'unixepoch')",
+        CostsBy::Day => "date(day * 86400, 'unixepoch')",
         CostsBy::Model => "provider || '/' || model",
         CostsBy::User => "user_id",
         CostsBy::Conversation => "conversation_id",
     };
     let sql = format!(
-        "SELECT {key} AS key, count(*), sum(input), sum(cached), sum(output), sum(micros) FROM model_calls
-         WHERE at >= ?1 AND at < ?2 AND (?3 IS NULL OR user_id = ?3) GROUP BY 1 ORDER BY 1"
+        "SELECT {key}, sum(calls), sum(input), sum(cached), sum(output), sum(micros) FROM costs
+         WHERE day >= ?1 AND day <= ?2 AND (?3 IS NULL OR user_id = ?3) GROUP BY 1 ORDER BY 1"
     );
-    rows(db, &sql, params![from, to, user.map(UserId::as_str)], |row| {
+    rows(db, &sql, params![window(from), window(to), user.map(UserId::as_str)], |row| {
         let number = |at: usize| row.get::<_, i64>(at).map(|number| number.max(0) as u64);
         Ok(CostLine {
             key: row.get(0)?,
@@ -77,13 +78,4 @@ pub fn summary(
 pub fn today(db: &Connection, user: &UserId, now: Millis) -> Result<(Amount, Amount, Amount)> {
     let account = super::spend::load(db, user, window(now))?;
     Ok((account.spent, account.reserved, account.raised))
-}
-
-/// How many calls were paid in a turn.
-///
-/// # Errors
-/// When the store fails.
-pub fn calls_of_turn(db: &Connection, turn: &str) -> Result<i64> {
-    let count = row(db, "SELECT count(*) FROM model_calls WHERE turn_id = ?1", [turn], |row| Ok(row.get(0)?))?;
-    Ok(count.unwrap_or(0))
 }

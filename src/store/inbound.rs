@@ -58,18 +58,34 @@ pub fn accept(
     }
 }
 
-/// Moves messages to another state.
-pub(super) fn set_state(
+/// Gives a message that waited to a turn. False when it was taken up or withdrawn.
+pub(super) fn take(db: &Connection, id: &InboundId, turn: &TurnId) -> Result<bool> {
+    let sql = "UPDATE inbound SET state = 'running', turn_id = ?1 WHERE id = ?2 AND state = 'queued'";
+    Ok(execute(db, sql, params![turn.as_str(), id.as_str()])? == 1)
+}
+
+/// Notes that messages were answered (or withdrawn with their turn), and by which outgoing message.
+pub(super) fn close(
     db: &Connection,
-    id: &InboundId,
-    from: &[State],
-    to: State,
+    ids: &[InboundId],
+    state: State,
     turn: &TurnId,
-) -> Result<bool> {
-    let sql = "UPDATE inbound SET state = ?1, turn_id = ?2 WHERE id = ?3 AND state IN (?4, ?5)";
-    let state = |at: usize| from.get(at).or(from.first()).map_or("", |state| state.as_str());
-    let changed = execute(db, sql, params![to.as_str(), turn.as_str(), id.as_str(), state(0), state(1)])?;
-    Ok(changed == 1)
+    answer: Option<i64>,
+) -> Result<()> {
+    let sql = "UPDATE inbound SET state = ?1, answer_id = ?2 WHERE id = ?3 AND turn_id = ?4";
+    for id in ids {
+        execute(db, sql, params![state.as_str(), answer, id.as_str(), turn.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Notes by which outgoing message a command was answered.
+///
+/// # Errors
+/// When the store fails.
+pub fn answered_by(db: &Connection, id: &InboundId, answer: i64) -> Result<()> {
+    execute(db, "UPDATE inbound SET answer_id = ?1 WHERE id = ?2", params![answer, id.as_str()])?;
+    Ok(())
 }
 
 /// Withdraws the messages that wait in a conversation, and names them.
@@ -85,7 +101,7 @@ pub fn cancel_queued(db: &Connection, conversation: &ConversationId) -> Result<V
 /// The messages that wait in a conversation, oldest first.
 pub(super) fn queued(db: &Connection, conversation: &ConversationId) -> Result<Vec<Inbound>> {
     let sql = "SELECT id, text, attachments, state, turn_id, received_at FROM inbound
-               WHERE conversation_id = ?1 AND state = 'queued' ORDER BY rank";
+               WHERE conversation_id = ?1 AND state = 'queued' ORDER BY id";
     rows(db, sql, [conversation.as_str()], read)
 }
 
@@ -111,7 +127,7 @@ pub fn under_way(db: &Connection, user: &UserId) -> Result<Vec<(String, String, 
                       inbound.text, inbound.received_at
                FROM inbound LEFT JOIN turns ON turns.id = inbound.turn_id
                WHERE inbound.user_id = ?1 AND inbound.state IN ('queued', 'running')
-               ORDER BY inbound.rank DESC LIMIT 50";
+               ORDER BY inbound.id DESC LIMIT 50";
     rows(db, sql, [user.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 

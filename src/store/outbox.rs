@@ -8,17 +8,19 @@ use crate::domain::{
     Millis,
     ids::{ConversationId, InboundId, TurnId, UserId},
     inbound::State,
-    outbound::{Body, NewOutbox, OutboxRow, Sent},
+    outbound::{self, Body, NewOutbox, OutboxRow, Sent},
     records::{Fate, OutboxHealth, StoredAnswer},
 };
 
 const COLUMNS: &str = "id, user_id, conversation_id, turn_id, answers, body, attempts";
 
-/// Stores a message that this run will send at once.
+/// Stores a message that this run will send at once. On channels whose clients fetch what is stored, it has
+/// arrived with that.
 pub(super) fn insert(db: &Connection, boot: i64, new: &NewOutbox, now: Millis) -> Result<OutboxRow> {
     let sql = "INSERT INTO outbox (channel, user_id, conversation_id, turn_id, answers, body, state, claim,
                                    due_at, created_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'claimed', ?7, ?8, ?8)";
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?9, ?7, ?8, ?8)";
+    let state = if outbound::is_stream(new.conversation.channel()) { "sent" } else { "claimed" };
     execute(
         db,
         sql,
@@ -30,7 +32,8 @@ pub(super) fn insert(db: &Connection, boot: i64, new: &NewOutbox, now: Millis) -
             to_json(&new.answers)?,
             to_json(&new.body)?,
             boot,
-            now
+            now,
+            state
         ],
     )?;
     Ok(OutboxRow { id: db.last_insert_rowid(), message: new.clone(), attempts: 0 })
@@ -83,7 +86,8 @@ pub fn settle(db: &Connection, id: i64, sent: &Sent, now: Millis, max_attempts: 
     Ok(())
 }
 
-/// A user's messages after event number `after`, on these channels, oldest first.
+/// A user's messages after event number `after`, on these channels, oldest first, among the next `limit`
+/// messages of everybody; and the number up to which that looked. It looked at all when it found fewer.
 ///
 /// # Errors
 /// When the store fails.
@@ -93,12 +97,18 @@ pub fn replay(
     channels: &[&str],
     after: i64,
     limit: usize,
-) -> Result<Vec<OutboxRow>> {
+) -> Result<(Vec<OutboxRow>, Option<i64>)> {
+    let sql = "SELECT max(id), count(*) FROM (SELECT id FROM outbox WHERE id > ?1 ORDER BY id LIMIT ?2)";
+    let page = row(db, sql, params![after, limit as i64], |row| {
+        Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, i64>(1)?))
+    })?;
+    let Some((Some(last), count)) = page else { return Ok((Vec::new(), None)) };
     let sql = format!(
-        "SELECT {COLUMNS} FROM outbox WHERE user_id = ?1 AND id > ?2
-         AND channel IN (SELECT value FROM json_each(?3)) ORDER BY id LIMIT ?4"
+        "SELECT {COLUMNS} FROM outbox WHERE id > ?1 AND id <= ?2 AND user_id = ?3
+         AND channel IN (SELECT value FROM json_each(?4)) ORDER BY id"
     );
-    rows(db, &sql, params![user.as_str(), after, to_json(&channels)?, limit as i64], read)
+    let found = rows(db, &sql, params![after, last, user.as_str(), to_json(&channels)?], read)?;
+    Ok((found, (count == limit as i64).then_some(last)))
 }
 
 /// The number of the newest message.
@@ -115,32 +125,19 @@ pub fn last_id(db: &Connection) -> Result<i64> {
 /// # Errors
 /// When the store fails.
 pub fn fate(db: &Connection, inbound: &InboundId) -> Result<Option<Fate>> {
-    let sql = "SELECT user_id, state, turn_id FROM inbound WHERE id = ?1";
+    let sql = "SELECT user_id, state, answer_id FROM inbound WHERE id = ?1";
     let found = row(db, sql, [inbound.as_str()], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?))
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?))
     })?;
-    let Some((user, state, turn)) = found else { return Ok(None) };
+    let Some((user, state, answer)) = found else { return Ok(None) };
     let state =
         State::parse(&state).ok_or_else(|| StoreError::Corrupt(format!("inbound state `{state}`")))?;
-    let answer = match turn {
-        Some(turn) => answer(db, &turn)?,
-        None => direct_answer(db, &user, inbound)?,
+    let sql = format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1");
+    let answer = match answer {
+        Some(id) => row(db, &sql, [id], read)?.and_then(stored_answer),
+        None => None,
     };
     Ok(Some(Fate { inbound: inbound.clone(), user: UserId::new(user), state, answer }))
-}
-
-fn answer(db: &Connection, turn: &str) -> Result<Option<StoredAnswer>> {
-    let sql = format!("SELECT {COLUMNS} FROM outbox WHERE turn_id = ?1 ORDER BY id DESC");
-    Ok(rows(db, &sql, [turn], read)?.into_iter().find_map(stored_answer))
-}
-
-/// The answer to a command, which has no turn.
-fn direct_answer(db: &Connection, user: &str, inbound: &InboundId) -> Result<Option<StoredAnswer>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM outbox WHERE user_id = ?1 AND turn_id IS NULL AND answers = ?2 LIMIT 1"
-    );
-    let found = rows(db, &sql, params![user, to_json(&[inbound])?], read)?;
-    Ok(found.into_iter().find_map(stored_answer))
 }
 
 fn stored_answer(message: OutboxRow) -> Option<StoredAnswer> {

@@ -88,7 +88,7 @@ fn begin(
             &new.id
         }
         Source::Queued(id) => {
-            if !inbound::set_state(db, id, &[State::Queued], State::Running, &step.turn)? {
+            if !inbound::take(db, id, &step.turn)? {
                 return Err(StoreError::Stale("the message was taken up or withdrawn"));
             }
             id
@@ -163,7 +163,7 @@ fn side_rows(
         approvals::consume(db, approval, step)?;
     }
     if let Entry::Steered { inbound: id, .. } = entry
-        && !inbound::set_state(db, id, &[State::Queued], State::Running, &step.turn)?
+        && !inbound::take(db, id, &step.turn)?
     {
         return Err(StoreError::Stale("the message was taken up or withdrawn"));
     }
@@ -244,15 +244,18 @@ fn finish(
         ],
     )?;
     conversations::end_turn(db, &step.conversation, close)?;
-    let to = if close.outcome.is_silent() { State::Cancelled } else { State::Answered };
-    for id in &close.serves {
-        inbound::set_state(db, id, &[State::Running], to, &step.turn)?;
-    }
     approvals::void(db, &step.turn)?;
-    if let Some(answer) = &close.answer {
-        outbox.push(outbox::insert(db, boot, answer, step.now)?);
-    }
-    Ok(())
+    let answer = match &close.answer {
+        Some(answer) => {
+            let row = outbox::insert(db, boot, answer, step.now)?;
+            let id = row.id;
+            outbox.push(row);
+            Some(id)
+        }
+        None => None,
+    };
+    let to = if close.outcome.is_silent() { State::Cancelled } else { State::Answered };
+    inbound::close(db, &close.serves, to, &step.turn, answer)
 }
 
 /// Takes over all open turns of a conversation: writes of whoever held them are refused from now on. What

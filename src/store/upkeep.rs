@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, execute, outbox, row};
-use crate::domain::{Millis, records::StoreHealth};
+use super::{Result, execute, outbox, row, rows};
+use crate::domain::{Millis, ids, records::StoreHealth};
 
 /// Counts this run of the process: rows that an earlier run held can be told from this one's.
 ///
@@ -16,28 +16,35 @@ pub fn next_boot(db: &Connection) -> Result<i64> {
     Ok(row(db, sql, [], |row| Ok(row.get(0)?))?.unwrap_or(1))
 }
 
-/// Lets go of journals of turns that ended before `before`, of messages that were delivered before it, and of
+/// Lets go of turns that ended before `before` with their journals, of messages that were delivered before it, and of
 /// their accepted messages. History, costs and the audit log stay. At most `limit` of each; says how many.
 ///
 /// # Errors
 /// When the store fails.
 pub fn prune(db: &Connection, before: Millis, limit: usize) -> Result<usize> {
     let limit = limit as i64;
-    let journals = "DELETE FROM journal WHERE turn_id IN
-                        (SELECT id FROM turns WHERE ended_at < ?1 AND state = 'over'
-                         AND EXISTS (SELECT 1 FROM journal WHERE turn_id = turns.id) LIMIT ?2)";
+    // Ids begin with the time, so the old ones are found without an index on it.
+    let oldest = ids::lowest_at(before);
+    let turns = "DELETE FROM turns WHERE id IN
+                     (SELECT id FROM turns WHERE id < ?3 AND state = 'over' AND ended_at < ?1 LIMIT ?2)
+                 RETURNING id";
     let sent = "DELETE FROM outbox WHERE id IN
-                    (SELECT id FROM outbox WHERE state = 'sent' AND created_at < ?1 LIMIT ?2)";
-    let inbound = "DELETE FROM inbound WHERE rank IN
-                       (SELECT rank FROM inbound WHERE received_at < ?1
+                    (SELECT id FROM outbox WHERE created_at < ?1 AND state = 'sent'
+                     AND id < (SELECT max(id) FROM outbox) ORDER BY id LIMIT ?2)";
+    let inbound = "DELETE FROM inbound WHERE id IN
+                       (SELECT id FROM inbound WHERE id < ?3 AND received_at < ?1
                         AND state IN ('answered', 'cancelled') LIMIT ?2)";
     let approvals = "DELETE FROM approvals WHERE id IN
                          (SELECT id FROM approvals WHERE asked_at < ?1
                           AND status NOT IN ('pending', 'approved') LIMIT ?2)";
-    let mut gone = 0;
-    for sql in [journals, sent, inbound, approvals] {
-        gone += execute(db, sql, params![before, limit])?;
+    let ended = rows(db, turns, params![before, limit, oldest], |row| Ok(row.get::<_, String>(0)?))?;
+    for turn in &ended {
+        execute(db, "DELETE FROM journal WHERE turn_id = ?1", [turn])?;
     }
+    let mut gone = ended.len();
+    gone += execute(db, sent, params![before, limit])?;
+    gone += execute(db, inbound, params![before, limit, oldest])?;
+    gone += execute(db, approvals, params![before, limit])?;
     Ok(gone)
 }
 

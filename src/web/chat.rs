@@ -93,22 +93,24 @@ pub(super) async fn chat(
     let body = body.into_inner();
     let message = receive(&kit, &principal, &request, &body).await?;
     let (user, fresh) = (message.user.clone(), message.id.clone());
-    let live = kit.doors.subscribe.send(Subscribe(Topic::Inbound(fresh.clone()))).await?;
     let offer = kit.doors.offer.get(principal.channel).ok_or_else(|| ApiError::unavailable("no such channel"))?;
     let while_busy = body.while_busy;
     let owner = principal.role == Role::Owner;
-    let taken = offer.send(Offer { message, while_busy, owner }).await??;
-    let (inbound, live) = match taken {
-        Taken::New => (fresh, live),
+    // Both are on their way now, in this order: whoever accepts the message finds the client watching.
+    let live = kit.doors.subscribe.send(Subscribe(Topic::Inbound(fresh.clone())));
+    let taken = offer.send(Offer { message, while_busy, owner });
+    let (live, taken) = (live.await?, taken.await??);
+    let (inbound, live, before) = match taken {
+        Taken::New => (fresh, live, false),
         Taken::Duplicate(first) => {
             let live = kit.doors.subscribe.send(Subscribe(Topic::Inbound(first.clone()))).await?;
-            (first, live)
+            (first, live, true)
         }
     };
     let (events, response) = sse::stream(StatusCode::CREATED, kit.closing.clone());
     let follow = Follow { kit: kit.into_inner(), events, inbound: inbound.clone(), user };
     // A task of its own: the stream may end, the message goes on.
-    actix_web::rt::spawn(follow.run(live));
+    actix_web::rt::spawn(follow.run(live, before));
     let mut response = response;
     if let Ok(id) = actix_web::http::header::HeaderValue::from_str(inbound.as_str()) {
         response.headers_mut().insert(actix_web::http::header::HeaderName::from_static("x-message-id"), id);
@@ -183,9 +185,9 @@ enum Next {
 }
 
 impl Follow {
-    async fn run(self, mut live: mpsc::Receiver<Arc<LiveEvent>>) {
-        // What was settled before this client watched is not shown live any more.
-        let mut next = self.settled().await;
+    /// `before` says that the message was accepted before this client watched: it may be settled already.
+    async fn run(self, mut live: mpsc::Receiver<Arc<LiveEvent>>, before: bool) {
+        let mut next = if before { self.settled().await } else { Ok(Next::More) };
         while let Ok(Next::More) = next {
             next = tokio::select! {
                 event = live.recv() => match event {

@@ -14,7 +14,7 @@ use crate::{
     domain::{
         access::Role,
         ids::UserId,
-        outbound::{Body, LiveEvent, OutboxRow},
+        outbound::{Body, LiveEvent, OutboxRow, STREAM_CHANNELS, is_stream},
     },
 };
 
@@ -26,10 +26,8 @@ use super::{
     sse::{self, Events, HungUp},
 };
 
-/// Channels whose messages are read here.
-const CHANNELS: [&str; 2] = ["api", "terminal"];
-/// Messages of one page of the replay.
-const PAGE: usize = 200;
+/// Messages that one page of the replay looks at.
+const PAGE: usize = 2_000;
 
 /// Follow what goes out to a user: events `response`, `notification`, `task-file`. With `Last-Event-ID` (or
 /// `?after=`), what was missed comes first.
@@ -77,15 +75,15 @@ async fn follow(
     let mut last = after.unwrap_or(i64::MAX);
     while last < i64::MAX {
         let replay =
-            Replay { user: user.clone(), channels: CHANNELS.to_vec(), after: last, limit: PAGE };
-        let Ok(page) = kit.doors.db.read.replay.ask(replay).await else { return Err(HungUp) };
-        let full = page.len() == PAGE;
+            Replay { user: user.clone(), channels: STREAM_CHANNELS.to_vec(), after: last, limit: PAGE };
+        let Ok((page, more)) = kit.doors.db.read.replay.ask(replay).await else { return Err(HungUp) };
         for row in page {
             last = row.id;
             show(events, &row).await?;
         }
-        if !full {
-            break;
+        match more {
+            Some(looked) => last = looked,
+            None => break,
         }
     }
     let shown = if after.is_some() { last } else { 0 };
@@ -104,7 +102,7 @@ async fn follow(
 }
 
 fn is_ours(row: &OutboxRow) -> bool {
-    CHANNELS.contains(&row.message.conversation.channel())
+    is_stream(row.message.conversation.channel())
 }
 
 /// A message may be several events; the last one carries its number.

@@ -272,12 +272,12 @@ message!(
     VerifyAudit {} -> (i64, String)
 );
 message!(
-    /// A user's messages after an event number.
+    /// A user's messages after an event number; and the number to go on from, when there may be more.
     Replay { /// Who.
         user: UserId, /// On these channels.
         channels: Vec<&'static str>, /// After this number.
-        after: i64, /// How many at most.
-        limit: usize } -> Vec<OutboxRow>
+        after: i64, /// Among how many of the next messages of everybody.
+        limit: usize } -> (Vec<OutboxRow>, Option<i64>)
 );
 message!(
     /// The number of the newest message.

@@ -55,7 +55,7 @@ read_op!(ListKeys -> Vec<KeyInfo>, |_op, db| keys::list(db));
 read_op!(FindKey -> Option<(KeyInfo, Vec<u8>)>, |op, db| keys::find(db, &op.hash));
 read_op!(ListAudit -> Vec<Row>, |op, db| audit::list(db, op.after, op.limit));
 read_op!(VerifyAudit -> (i64, String), |_op, db| audit::verify(db));
-read_op!(Replay -> Vec<OutboxRow>, |op, db| {
+read_op!(Replay -> (Vec<OutboxRow>, Option<i64>), |op, db| {
     outbox::replay(db, &op.user, &op.channels, op.after, op.limit)
 });
 read_op!(LastEvent -> i64, |_op, db| outbox::last_id(db));

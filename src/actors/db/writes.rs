@@ -51,6 +51,7 @@ write_op!(AnswerDirect -> (Accepted, Option<OutboxRow>), |_| "answer_direct", |o
     match inbound::accept(db, &op.message, State::Answered, None)? {
         Accepted::New => {
             let row = outbox::post(db, boot, &op.answer, op.message.received_at)?;
+            inbound::answered_by(db, &op.message.id, row.id)?;
             Ok((Accepted::New, Some(row)))
         }
         duplicate @ Accepted::Duplicate { .. } => Ok((duplicate, None)),

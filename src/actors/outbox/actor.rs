@@ -34,8 +34,6 @@ const MAILBOX: usize = 4_096;
 const LOOK: Duration = Duration::from_secs(2);
 /// Rows of one look.
 const PAGE: usize = 200;
-/// How long the outcome of a send that may safely be repeated waits for company, to share one commit.
-const GATHER: Duration = Duration::from_millis(100);
 
 /// Whom the outbox talks to.
 #[derive(Clone)]
@@ -57,7 +55,6 @@ pub struct Outbox {
     /// Rows that are being sent, and since when they wait.
     sending: BTreeMap<i64, Millis>,
     outcomes: Vec<(i64, Sent)>,
-    gathering: bool,
     looking: bool,
     stopping: Option<oneshot::Sender<Drained>>,
 }
@@ -72,7 +69,6 @@ impl Outbox {
             metrics,
             sending: BTreeMap::new(),
             outcomes: Vec::new(),
-            gathering: false,
             looking: false,
             stopping: None,
         }
@@ -104,23 +100,32 @@ impl Outbox {
         let channel = row.message.conversation.channel().to_owned();
         let Some((delivery, resend)) = self.doors.deliveries.get(channel.as_str()) else {
             let why = format!("the channel `{channel}` is not there; its messages wait");
-            return self.settle(id, Sent::Later { after_ms: 60_000, why }, true, ctx);
+            return self.settle(id, Sent::Later { after_ms: 60_000, why }, ctx);
         };
-        let gather = *resend == Resend::Safe;
-        if may_be_sent && !gather {
+        let resend = *resend;
+        if may_be_sent && resend == Resend::Marked {
             let why = "cut off by a restart while it was sent: it may have arrived".to_owned();
-            return self.settle(id, Sent::Unknown(why), false, ctx);
+            return self.settle(id, Sent::Unknown(why), ctx);
         }
         self.sending.insert(id, self.clock.now());
         self.count();
         let sent = delivery.send(Deliver(Arc::new(row)));
         ctx.spawn(sent.into_actor(self).map(move |sent, outbox, ctx| {
+            if resend == Resend::Never {
+                return outbox.forget(id, ctx);
+            }
             let sent = sent.unwrap_or_else(|error| Sent::Later { after_ms: 1_000, why: error.to_string() });
-            outbox.settle(id, sent, gather, ctx);
+            outbox.settle(id, sent, ctx);
         }));
     }
 
-    fn settle(&mut self, id: i64, sent: Sent, gather: bool, ctx: &mut Context<Self>) {
+    fn forget(&mut self, id: i64, ctx: &mut Context<Self>) {
+        self.sending.remove(&id);
+        self.count();
+        self.end_if_done(ctx);
+    }
+
+    fn settle(&mut self, id: i64, sent: Sent, ctx: &mut Context<Self>) {
         self.sending.remove(&id);
         self.count();
         if let Sent::Refused(why) | Sent::Unknown(why) = &sent {
@@ -128,14 +133,7 @@ impl Outbox {
             self.life.vitals().note_error(format!("message {id}: {why}"));
         }
         self.outcomes.push((id, sent));
-        if !gather || self.stopping.is_some() {
-            self.store(ctx);
-        } else if !std::mem::replace(&mut self.gathering, true) {
-            ctx.run_later(GATHER, |outbox, ctx| {
-                outbox.gathering = false;
-                outbox.store(ctx);
-            });
-        }
+        self.store(ctx);
     }
 
     fn store(&mut self, ctx: &mut Context<Self>) {

@@ -36,10 +36,9 @@ CREATE TABLE conversations (
     updated_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Accepted messages. The order of acceptance is the order of rowids.
+-- Accepted messages. Ids begin with the time: their order is the order of arrival.
 CREATE TABLE inbound (
-    rank            INTEGER PRIMARY KEY,
-    id              TEXT NOT NULL UNIQUE,
+    id              TEXT PRIMARY KEY,
     channel         TEXT NOT NULL,
     external_id     TEXT,
     user_id         TEXT NOT NULL,
@@ -48,10 +47,12 @@ CREATE TABLE inbound (
     attachments     TEXT,
     state           TEXT NOT NULL,
     turn_id         TEXT,
+    -- the outgoing message that answers it
+    answer_id       INTEGER,
     received_at     INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX inbound_once ON inbound (channel, external_id) WHERE external_id IS NOT NULL;
-CREATE INDEX inbound_waiting ON inbound (conversation_id, rank) WHERE state = 'queued';
+CREATE INDEX inbound_waiting ON inbound (conversation_id, id) WHERE state = 'queued';
 
 CREATE TABLE turns (
     id              TEXT PRIMARY KEY,
@@ -73,7 +74,6 @@ CREATE TABLE turns (
     reserved_time_ms    INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX turns_open ON turns (conversation_id, seq) WHERE state <> 'over';
-CREATE INDEX turns_ended ON turns (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE journal (
     turn_id TEXT NOT NULL,
@@ -94,22 +94,21 @@ CREATE TABLE history (
     PRIMARY KEY (conversation_id, first)
 ) STRICT, WITHOUT ROWID;
 
--- One row a paid model call.
-CREATE TABLE model_calls (
-    id              INTEGER PRIMARY KEY,
-    at              INTEGER NOT NULL,
+-- What models cost, by UTC day (counted from the epoch). Single calls are in the journal.
+CREATE TABLE costs (
+    day             INTEGER NOT NULL,
     user_id         TEXT NOT NULL,
     conversation_id TEXT NOT NULL,
-    turn_id         TEXT NOT NULL,
     provider        TEXT NOT NULL,
     model           TEXT NOT NULL,
+    calls           INTEGER NOT NULL,
     input           INTEGER NOT NULL,
     cached          INTEGER NOT NULL,
     output          INTEGER NOT NULL,
     micros          INTEGER NOT NULL,
-    time_ms         INTEGER NOT NULL
-) STRICT;
-CREATE INDEX model_calls_at ON model_calls (at);
+    time_ms         INTEGER NOT NULL,
+    PRIMARY KEY (day, user_id, conversation_id, provider, model)
+) STRICT, WITHOUT ROWID;
 
 -- What a user spent and holds reserved in one UTC day, and what owners added to the caps.
 CREATE TABLE spend (
@@ -147,9 +146,10 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_turn ON approvals (turn_id);
 CREATE INDEX approvals_pending ON approvals (expires_at) WHERE status = 'pending';
 
--- Messages on their way out; the numbers are the event ids that clients resume from.
+-- Messages on their way out; the numbers are the event ids that clients resume from. The newest row is never
+-- deleted, so that numbers only grow.
 CREATE TABLE outbox (
-    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    id              INTEGER PRIMARY KEY,
     channel         TEXT NOT NULL,
     user_id         TEXT NOT NULL,
     conversation_id TEXT NOT NULL,
@@ -166,8 +166,6 @@ CREATE TABLE outbox (
     error           TEXT
 ) STRICT;
 CREATE INDEX outbox_open ON outbox (state, due_at) WHERE state IN ('due', 'claimed');
-CREATE INDEX outbox_user ON outbox (user_id, id);
-CREATE INDEX outbox_turn ON outbox (turn_id) WHERE turn_id IS NOT NULL;
 
 -- Moments at which a conversation is to look at itself again.
 CREATE TABLE wakeups (

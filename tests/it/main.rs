@@ -1,0 +1,4 @@
+//! All integration tests in one binary: the real server over real sockets, against a model server of our own.
+
+mod rest;
+mod support;
