@@ -77,15 +77,14 @@ fn turns(criterion: &mut Criterion) {
     });
     let mut history = History::default();
     for seq in 0..50 {
-        let messages = vec![Message::user("a question of some words"), Message::assistant("an answer ".repeat(20))];
+        let messages =
+            vec![Message::user("a question of some words"), Message::assistant("an answer ".repeat(20))];
         history.push(Past::new(seq, history.next, messages), 100);
     }
     let (turn, _) = Turn::begin(1, opening(), String::new());
     let system: Arc<str> = "You are a friend. ".repeat(60).into();
     criterion.bench_function("compose a request from 100 messages", |bench| {
-        bench.iter(|| {
-            black_box(compose(&turn, Purpose::Answer, &system, &history, &env.tools, &env.limits))
-        });
+        bench.iter(|| black_box(compose(&turn, Purpose::Answer, &system, &history, &env.tools, &env.limits)));
     });
 }
 
@@ -94,7 +93,9 @@ fn codecs(criterion: &mut Criterion) {
     for _ in 0..200 {
         stream.push_str("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"some words \"}}]}\n\n");
     }
-    stream.push_str("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
+    stream.push_str(
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+    );
     criterion.bench_function("decode an answer of 200 pieces", |bench| {
         bench.iter(|| black_box(decode_bytes(Box::<OpenAiDecoder>::default(), stream.as_bytes())));
     });
@@ -104,7 +105,8 @@ fn memory(criterion: &mut Criterion) {
     let one = "The user prefers green tea to coffee in the morning, and takes it without sugar";
     let two = "the user prefers green tea to coffee in the mornings and takes it without any sugar";
     criterion.bench_function("words of a query", |bench| bench.iter(|| black_box(text::query_terms(one))));
-    criterion.bench_function("compare two facts", |bench| bench.iter(|| black_box(is_near_duplicate(one, two))));
+    criterion
+        .bench_function("compare two facts", |bench| bench.iter(|| black_box(is_near_duplicate(one, two))));
 }
 
 criterion_group!(benches, turns, codecs, memory);

@@ -8,7 +8,9 @@ use crate::config::Log;
 
 /// The filter of the configuration cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("log.level: `{0}` is no filter; use error, warn, info, debug, trace, or one such as `info,atoll=debug`")]
+#[error(
+    "log.level: `{0}` is no filter; use error, warn, info, debug, trace, or one such as `info,atoll=debug`"
+)]
 pub struct BadFilter(String);
 
 /// Starts logging. Called once.
@@ -22,10 +24,18 @@ pub fn start(log: &Log) -> Result<(), BadFilter> {
     let filter = EnvFilter::try_new(level).map_err(|_| BadFilter(log.level.clone()))?;
     let registry = tracing_subscriber::registry().with(filter);
     let started = if log.json {
-        let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(std::io::stderr);
+        let lines =
+            fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(std::io::stderr);
         registry.with(lines).try_init()
     } else {
-        registry.with(fmt::layer().compact().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr)).try_init()
+        registry
+            .with(
+                fmt::layer()
+                    .compact()
+                    .with_ansi(std::io::stderr().is_terminal())
+                    .with_writer(std::io::stderr),
+            )
+            .try_init()
     };
     // A test may have started it before.
     let _ = started;

@@ -13,10 +13,11 @@ use atoll::{
 use super::stats::Times;
 
 const SUBJECTS: [&str; 40] = [
-    "garden", "bicycle", "piano", "server", "budget", "holiday", "doctor", "recipe", "camera", "novel", "river",
-    "meeting", "invoice", "sister", "kitchen", "window", "battery", "passport", "concert", "library", "engine",
-    "contract", "mountain", "dentist", "keyboard", "printer", "railway", "museum", "orchard", "balcony", "ceramic",
-    "tax", "violin", "laptop", "market", "harbour", "school", "theatre", "blanket", "compass",
+    "garden", "bicycle", "piano", "server", "budget", "holiday", "doctor", "recipe", "camera", "novel",
+    "river", "meeting", "invoice", "sister", "kitchen", "window", "battery", "passport", "concert",
+    "library", "engine", "contract", "mountain", "dentist", "keyboard", "printer", "railway", "museum",
+    "orchard", "balcony", "ceramic", "tax", "violin", "laptop", "market", "harbour", "school", "theatre",
+    "blanket", "compass",
 ];
 
 pub fn search() {
@@ -31,7 +32,10 @@ pub fn search() {
             let memory = NewMemory {
                 id: MemoryId::new(format!("m{at}")),
                 user: user.clone(),
-                content: format!("The user noted about the {a} and the {b} that number {at} matters on day {}", at % 365),
+                content: format!(
+                    "The user noted about the {a} and the {b} that number {at} matters on day {}",
+                    at % 365
+                ),
                 category: "general".into(),
                 tags: vec![a.to_owned()],
                 importance: 0.5,
@@ -47,7 +51,8 @@ pub fn search() {
         let mut common = Times::default();
         for run in 0..2_000 {
             let began = Instant::now();
-            let query = format!("what did I say about number {} of the {}?", run * 37 % count, SUBJECTS[run % 40]);
+            let query =
+                format!("what did I say about number {} of the {}?", run * 37 % count, SUBJECTS[run % 40]);
             let found = memories::search(&db, &user, &query, count as i64, 5).unwrap();
             rare.add(began.elapsed());
             assert!(!found.is_empty());

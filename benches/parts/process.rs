@@ -10,7 +10,8 @@ pub fn machine() -> String {
     let cpu = read("/proc/cpuinfo");
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let memory: u64 = read("/proc/meminfo").split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).unwrap_or(0);
+    let memory: u64 =
+        read("/proc/meminfo").split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).unwrap_or(0);
     format!("{cores} cores of{}, {} GiB", model.trim_start_matches([':', '\t']), memory / 1024 / 1024)
 }
 
@@ -57,7 +58,10 @@ pub fn memory_of_the_process() {
     runtime.block_on(many(&server.base, &key, 1_000, |turn| turn % 64));
     let before = rss(&server);
     runtime.block_on(many(&server.base, &key, 10_000, |turn| turn % 64));
-    println!("RSS after 1,000 turns: {before:.1} MiB; after 11,000 turns: {:.1} MiB (64 users)", rss(&server));
+    println!(
+        "RSS after 1,000 turns: {before:.1} MiB; after 11,000 turns: {:.1} MiB (64 users)",
+        rss(&server)
+    );
 }
 
 /// So many turns, by users as `user` says, 32 at a time.

@@ -7,11 +7,7 @@ use std::{
 
 use atoll::{
     config::Provider,
-    domain::{
-        message::Message,
-        model::ModelRequest,
-        price::Prices,
-    },
+    domain::{message::Message, model::ModelRequest, price::Prices},
     ports::files::Files,
 };
 
@@ -54,7 +50,7 @@ async fn bare_calls(model: &MockModel) -> Times {
     let models = atoll::llm::build(&[provider], &Prices::default(), &client, &files).unwrap();
     let request = Arc::new(ModelRequest {
         system: "You are a friend.".into(),
-        messages: vec![Message::user("what is new?")],
+        messages: vec![Arc::new(Message::user("what is new?"))],
         tools: vec![],
         max_tokens: None,
     });

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix::Actor;
 use atoll::{
     actors::{
         db::messages::Accept,
@@ -19,7 +20,6 @@ use atoll::{
     ports::{clock::Clock, metrics::Metrics},
     store::{inbound, schema},
 };
-use actix::Actor;
 
 use super::stats::Times;
 
@@ -85,6 +85,9 @@ pub fn group_commit() {
             }
             count
         });
-        println!("group commit, {writers:>2} writers: {:.0} writes/s", f64::from(count) / MEASURE.as_secs_f64());
+        println!(
+            "group commit, {writers:>2} writers: {:.0} writes/s",
+            f64::from(count) / MEASURE.as_secs_f64()
+        );
     }
 }

@@ -281,7 +281,8 @@ fn outgoing_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
     };
     children.push(spec("outbox", "outbox", STAGE_OUTBOX, move |life| {
         let vitals = Arc::clone(life.vitals());
-        let (outbox, clock, metrics) = (outbox.clone(), Arc::clone(&kit.base.clock), kit.base.metrics.clone());
+        let (outbox, clock, metrics) =
+            (outbox.clone(), Arc::clone(&kit.base.clock), kit.base.metrics.clone());
         let addr = kit.base.placement.start(Role::Here, move |_| Outbox::new(life, outbox, clock, metrics));
         open.open(addr.clone().recipient(), vitals);
         handle(addr)
@@ -310,8 +311,10 @@ fn working_children(parts: &Arc<Parts>, doors: &Doors, registry: &Registry) -> V
         let vitals = Arc::clone(life.vitals());
         let (models, bounds) = (kit.models.clone(), kit.config.answer_bounds);
         let (clock, metrics) = (Arc::clone(&kit.base.clock), kit.base.metrics.clone());
-        let addr =
-            kit.base.placement.start(Role::Models, move |_| LlmPool::new(life, models, bounds, clock, metrics));
+        let addr = kit
+            .base
+            .placement
+            .start(Role::Models, move |_| LlmPool::new(life, models, bounds, clock, metrics));
         complete.open(addr.clone().recipient(), Arc::clone(&vitals));
         providers.open(addr.clone().recipient(), vitals);
         handle(addr)
@@ -436,7 +439,8 @@ fn incoming_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
         children.push(spec(name, "intake", STAGE_IN, move |life| {
             let vitals = Arc::clone(life.vitals());
             let (settings, intake, clock) = (settings.clone(), intake.clone(), Arc::clone(&kit.base.clock));
-            let addr = kit.base.placement.start(Role::Here, move |_| Intake::new(life, settings, intake, clock));
+            let addr =
+                kit.base.placement.start(Role::Here, move |_| Intake::new(life, settings, intake, clock));
             offer.open(addr.clone().recipient(), Arc::clone(&vitals));
             order.open(addr.clone().recipient(), vitals);
             handle(addr)

@@ -49,7 +49,11 @@ pub async fn find_models(
     let prices = llm::with_overrides(&config.prices)?;
     let build = |providers: &[Provider]| llm::build(providers, &prices, client, files);
     let describe = |models: &[Arc<dyn Model>]| {
-        models.iter().map(|model| format!("{} ({})", model.name(), model.model())).collect::<Vec<_>>().join(", ")
+        models
+            .iter()
+            .map(|model| format!("{} ({})", model.name(), model.model()))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     if !config.llm.is_empty() {
         let models = build(&config.llm)?;
@@ -62,9 +66,17 @@ pub async fn find_models(
     }
     if let Some(provider) = ollama(client).await {
         let models = build(&[provider])?;
-        return Ok(Found { how: format!("{}, found on this machine", describe(&models)), models, rehearsal: false });
+        return Ok(Found {
+            how: format!("{}, found on this machine", describe(&models)),
+            models,
+            rehearsal: false,
+        });
     }
-    Ok(Found { models: vec![llm::rehearsal()], how: "rehearsal, a script and no model".into(), rehearsal: true })
+    Ok(Found {
+        models: vec![llm::rehearsal()],
+        how: "rehearsal, a script and no model".into(),
+        rehearsal: true,
+    })
 }
 
 /// A local Ollama with at least one model.

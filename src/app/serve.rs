@@ -58,7 +58,9 @@ pub enum ServeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The port cannot be used.
-    #[error("cannot listen on {address}: {source}; is another program there? `server.port` names another one")]
+    #[error(
+        "cannot listen on {address}: {source}; is another program there? `server.port` names another one"
+    )]
     Bind {
         /// Where.
         address: String,
@@ -186,12 +188,10 @@ impl Town {
             workspace: config.agent.workspace.clone().unwrap_or_else(|| home.workspace()),
             notes: home.processes(),
         };
-        let skills: SharedSkills =
-            Arc::new(FolderSkills::load(places, &config.skills, Arc::clone(&files)));
+        let skills: SharedSkills = Arc::new(FolderSkills::load(places, &config.skills, Arc::clone(&files)));
         let personas =
             Arc::new(HomePersonas::new(home.root().to_owned(), Arc::clone(&skills), Arc::clone(&clock)));
-        let settings =
-            WebSettings { server: config.server.clone(), planned: config.planned.clone() };
+        let settings = WebSettings { server: config.server.clone(), planned: config.planned.clone() };
         let base = Base {
             store: home.store(),
             boot,

@@ -28,7 +28,9 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server
-    #[command(after_help = "Examples:\n  atoll start\n  atoll start -d\n  atoll start --config my.yaml --home /srv/atoll")]
+    #[command(
+        after_help = "Examples:\n  atoll start\n  atoll start -d\n  atoll start --config my.yaml --home /srv/atoll"
+    )]
     Start {
         /// In the background, with its log in the home
         #[arg(short, long)]
@@ -59,13 +61,22 @@ pub enum Command {
     /// Check the configuration: every fault, with its path
     Check,
     /// API keys
-    #[command(subcommand, after_help = "Examples:\n  atoll keys create --name me --role owner\n  atoll keys list\n  atoll keys revoke ID")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  atoll keys create --name me --role owner\n  atoll keys list\n  atoll keys revoke ID"
+    )]
     Keys(KeysCommand),
     /// The live parts of the server
-    #[command(subcommand, after_help = "Examples:\n  atoll actors list\n  atoll actors restart api/ann/default")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  atoll actors list\n  atoll actors restart api/ann/default"
+    )]
     Actors(ActorsCommand),
     /// Questions that wait for a person
-    #[command(subcommand, after_help = "Examples:\n  atoll approvals list\n  atoll approvals approve ID\n  atoll approvals reject ID --reason \"not today\"")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  atoll approvals list\n  atoll approvals approve ID\n  atoll approvals reject ID --reason \"not today\""
+    )]
     Approvals(ApprovalsCommand),
     /// Who did what
     #[command(subcommand)]
@@ -80,7 +91,9 @@ pub enum Command {
 
 /// A conversation.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  atoll chat\n  atoll chat \"what is new?\"\n  atoll chat --conversation work\n  echo \"summarise this\" | atoll chat --json -")]
+#[command(
+    after_help = "Examples:\n  atoll chat\n  atoll chat \"what is new?\"\n  atoll chat --conversation work\n  echo \"summarise this\" | atoll chat --json -"
+)]
 pub struct ChatArgs {
     /// One message, then end; `-` reads it from standard input
     pub message: Option<String>,

@@ -30,7 +30,8 @@ impl Client {
     /// Finds the server of a home.
     pub(super) fn find(home: &Home) -> Result<Self, CliError> {
         install_tls();
-        let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+        let read =
+            |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
         let (address, key) = (read(home.address_file()), read(home.local_key_file()));
         if address.is_empty() || key.is_empty() || !Lock::is_held(&home.lock_file()) {
             return Err(CliError::said(format!(

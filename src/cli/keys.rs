@@ -64,7 +64,10 @@ pub(super) fn run(home: &Home, command: &KeysCommand, surroundings: &dyn Surroun
                 Box::new(move |doors| {
                     Box::pin(async move {
                         let key = doors.write.revoke_key.ask(RevokeKey { id, act }).await?;
-                        say(&format!("the key `{}` is worthless now (a running server sees it within a second)", key.name));
+                        say(&format!(
+                            "the key `{}` is worthless now (a running server sees it within a second)",
+                            key.name
+                        ));
                         Ok(())
                     })
                 }),

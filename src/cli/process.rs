@@ -55,7 +55,8 @@ fn spawn(args: &Args, home: &Home, log: File) -> Result<Child, CliError> {
         command.arg("--config").arg(std::fs::canonicalize(config)?);
     }
     let errors = log.try_clone()?;
-    let child = command.arg("start").stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0).spawn()?;
+    let child =
+        command.arg("start").stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0).spawn()?;
     Ok(child)
 }
 

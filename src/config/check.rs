@@ -2,13 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use crate::domain::{
-    budget::Caps,
-    journal::WhileBusy,
-    price::Price,
-    retry::Bounds,
-    turn::Limits,
-};
+use crate::domain::{budget::Caps, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits};
 
 use super::{
     env::Env,
@@ -30,7 +24,13 @@ pub struct Fault {
 pub(super) fn list(faults: &[Fault]) -> String {
     faults
         .iter()
-        .map(|fault| if fault.path.is_empty() { format!("  {}", fault.message) } else { format!("  {}: {}", fault.path, fault.message) })
+        .map(|fault| {
+            if fault.path.is_empty() {
+                format!("  {}", fault.message)
+            } else {
+                format!("  {}: {}", fault.path, fault.message)
+            }
+        })
         .collect::<Vec<_>>()
         .join("\n")
 }
@@ -120,8 +120,9 @@ fn provider(settings: &mut Settings<'_>, at: usize) -> Option<Provider> {
     };
     let int =
         |settings: &Settings<'_>, key: &str| settings.int(&format!("{place}.{key}"), &format!("llm[].{key}"));
-    let flag =
-        |settings: &Settings<'_>, key: &str| settings.bool(&format!("{place}.{key}"), &format!("llm[].{key}"));
+    let flag = |settings: &Settings<'_>, key: &str| {
+        settings.bool(&format!("{place}.{key}"), &format!("llm[].{key}"))
+    };
     let Some(kind) = text(settings, "provider") else {
         if !settings.has_fault(&format!("{place}.provider")) {
             settings.fault(&place, "needs a `provider`");
@@ -129,8 +130,9 @@ fn provider(settings: &mut Settings<'_>, at: usize) -> Option<Provider> {
         return None;
     };
     let variable = key_variable(&kind);
-    let api_key =
-        text(settings, "api_key").or_else(|| variable.and_then(|name| settings.env(name))).unwrap_or_default();
+    let api_key = text(settings, "api_key")
+        .or_else(|| variable.and_then(|name| settings.env(name)))
+        .unwrap_or_default();
     if let Some(name) = variable.filter(|_| api_key.is_empty()) {
         settings.fault(&format!("{place}.api_key"), format!("{kind} needs a key: give it here or in {name}"));
     }

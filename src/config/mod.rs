@@ -49,8 +49,8 @@ pub enum ConfigError {
 /// [`ConfigError`] with every fault that it has.
 pub fn load(path: &Path, env: &dyn Env) -> Result<Config, ConfigError> {
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
     parse(&text, &shown, env)
 }
 
@@ -59,8 +59,7 @@ pub fn load(path: &Path, env: &dyn Env) -> Result<Config, ConfigError> {
 /// # Errors
 /// [`ConfigError`] with every fault that it has.
 pub fn parse(text: &str, path: &str, env: &dyn Env) -> Result<Config, ConfigError> {
-    let value =
-        raw::yaml(text).map_err(|message| ConfigError::Yaml { path: path.to_owned(), message })?;
+    let value = raw::yaml(text).map_err(|message| ConfigError::Yaml { path: path.to_owned(), message })?;
     let mut settings = settings::Settings::read(&value, env);
     let config = check::build(&mut settings);
     let faults = settings.into_faults();

@@ -145,9 +145,11 @@ impl<'e> Settings<'e> {
             if is_prefix(&exact) {
                 self.walk(&child_path, &exact, child);
             } else if is_prefix(&any) {
-                if let Some(parent) = KEYS.iter().map(|key| key.path).find(|known| {
-                    known.strip_prefix(pattern).is_some_and(|rest| rest.starts_with(".*."))
-                }) {
+                if let Some(parent) = KEYS
+                    .iter()
+                    .map(|key| key.path)
+                    .find(|known| known.strip_prefix(pattern).is_some_and(|rest| rest.starts_with(".*.")))
+                {
                     let parent = &parent[..pattern.len()];
                     self.names.entry(parent).or_default().insert(name.clone());
                 }

@@ -2,13 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use crate::domain::{
-    budget::Caps,
-    journal::WhileBusy,
-    price::Price,
-    retry::Bounds,
-    turn::Limits,
-};
+use crate::domain::{budget::Caps, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits};
 
 /// A secret from the configuration: its text is never shown.
 #[derive(Clone, Default, PartialEq, Eq)]

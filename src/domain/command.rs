@@ -102,7 +102,10 @@ mod tests {
         let cases = [
             ("/help", Some(Ok(Command::Help))),
             (" /MEMORY work ", Some(Ok(Command::Memory(Some("work".into()))))),
-            ("/reject a1 too risky now", Some(Ok(Command::Reject("a1".into(), Some("too risky now".into()))))),
+            (
+                "/reject a1 too risky now",
+                Some(Ok(Command::Reject("a1".into(), Some("too risky now".into())))),
+            ),
             ("/approve", Some(Err(BadCommand::NeedsId("approve")))),
             ("/dance", Some(Err(BadCommand::Unknown("dance".into())))),
             ("/etc/hosts is odd", None),

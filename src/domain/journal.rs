@@ -60,8 +60,10 @@ pub struct CloseTurn {
     pub past: Past,
     /// A summary that it made of older turns, and the place of the last turn that this covers.
     pub summary: Option<(String, i64)>,
-    /// Skills that are active from now on.
-    pub activated: BTreeSet<String>,
+    /// Skills that are active from now on, when that changed.
+    pub activated: Option<BTreeSet<String>>,
+    /// It asked questions: those that are open are withdrawn.
+    pub asked: bool,
     /// The answer that goes out.
     pub answer: Option<NewOutbox>,
 }

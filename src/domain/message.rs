@@ -92,14 +92,22 @@ impl Message {
     }
 }
 
+impl AsRef<Message> for Message {
+    fn as_ref(&self) -> &Message {
+        self
+    }
+}
+
 /// True when every call is followed by exactly its results, and no result stands alone.
-pub fn is_paired(messages: &[Message]) -> bool {
+pub fn is_paired<M: AsRef<Message>>(messages: &[M]) -> bool {
     let mut at = 0;
     while at < messages.len() {
-        match &messages[at] {
+        match messages[at].as_ref() {
             Message::Tool { .. } => return false,
             Message::Assistant { calls, .. } if !calls.is_empty() => {
-                let Some(Message::Tool { results }) = messages.get(at + 1) else { return false };
+                let Some(Message::Tool { results }) = messages.get(at + 1).map(AsRef::as_ref) else {
+                    return false;
+                };
                 if !calls.iter().map(|call| &call.id).eq(results.iter().map(|result| &result.id)) {
                     return false;
                 }

@@ -16,7 +16,7 @@ pub struct ModelRequest {
     /// Who the model is to be. The same bytes for every call of a conversation, so that prompt caches hit.
     pub system: Arc<str>,
     /// The conversation, oldest first.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Arc<Message>>,
     /// The tools that may be called, in a stable order.
     pub tools: Vec<Arc<ToolSpec>>,
     /// The most tokens that the answer may have; `None` leaves it to the provider's setting.

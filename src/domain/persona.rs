@@ -19,7 +19,9 @@ pub fn system_prompt(bot: &str, user: &str, skills: &[SkillInfo]) -> String {
     let mut listed: Vec<&SkillInfo> = skills.iter().filter(|skill| skill.active).collect();
     listed.sort_by(|a, b| a.name.cmp(&b.name));
     if !listed.is_empty() {
-        prompt.push_str("\n\nSkills (call `activate_skill` with the name to get one's instructions and tools):");
+        prompt.push_str(
+            "\n\nSkills (call `activate_skill` with the name to get one's instructions and tools):",
+        );
         for skill in listed {
             prompt.push_str(&format!("\n- {}: {}", skill.name, skill.description));
         }

@@ -19,8 +19,10 @@ pub fn of_message(message: &Message) -> u64 {
         + match message {
             Message::User { text, attachments } => of_text(text) + PER_ATTACHMENT * attachments.len() as u64,
             Message::Assistant { text, calls } => {
-                let calls: u64 =
-                    calls.iter().map(|call| PER_MESSAGE + of_text(&call.name) + of_text(&call.args.to_string())).sum();
+                let calls: u64 = calls
+                    .iter()
+                    .map(|call| PER_MESSAGE + of_text(&call.name) + of_text(&call.args.to_string()))
+                    .sum();
                 of_text(text) + calls
             }
             Message::Tool { results } => {
@@ -30,6 +32,6 @@ pub fn of_message(message: &Message) -> u64 {
 }
 
 /// Estimate for a list of messages.
-pub fn of_messages(messages: &[Message]) -> u64 {
-    messages.iter().map(of_message).sum()
+pub fn of_messages<M: AsRef<Message>>(messages: &[M]) -> u64 {
+    messages.iter().map(|message| of_message(message.as_ref())).sum()
 }

@@ -35,12 +35,7 @@ impl HomeFiles {
 }
 
 impl Files for HomeFiles {
-    fn put(
-        &self,
-        name: String,
-        media_type: String,
-        bytes: Bytes,
-    ) -> BoxFuture<'static, io::Result<FileRef>> {
+    fn put(&self, name: String, media_type: String, bytes: Bytes) -> BoxFuture<'static, io::Result<FileRef>> {
         let id = FileId::new(encode(self.clock.fresh()));
         let path = self.path(&id);
         let file = FileRef { id, name: plain_name(&name), media_type, size: bytes.len() as u64 };
@@ -67,8 +62,7 @@ async fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(shelf) = path.parent() {
         tokio::fs::create_dir_all(shelf).await?;
     }
-    let mut file =
-        tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).await?;
+    let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).await?;
     file.write_all(bytes).await?;
     file.sync_all().await
 }

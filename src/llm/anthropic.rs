@@ -1,11 +1,15 @@
 //! Anthropic messages (<https://docs.anthropic.com/en/api/messages>).
 
+use std::{borrow::Cow, sync::Arc};
+
+use serde::{Serialize, Serializer as _, ser::SerializeMap};
 use serde_json::{Value, json};
 
 use crate::{
     domain::{
         message::Message,
         model::{ModelError, ModelRequest, Stop, Usage},
+        skill::ToolSpec,
     },
     net::sse::SseEvent,
 };
@@ -23,79 +27,152 @@ pub(super) struct Options<'a> {
     pub(super) tools: bool,
 }
 
-/// The body of a request. Three marks let the prompt cache keep what does not change: after the tools, after
-/// the system prompt, and after the newest message.
-pub(super) fn request(request: &ModelRequest, options: &Options<'_>, media: &Media) -> Value {
-    let mark = json!({"type": "ephemeral"});
-    let mut body = json!({
-        "model": options.model,
-        "max_tokens": request.max_tokens.unwrap_or(options.max_tokens),
-        "stream": true,
-        "system": [{"type": "text", "text": &*request.system, "cache_control": mark}],
-        "messages": messages(&request.messages, media),
-    });
-    if let Some(temperature) = options.temperature {
-        body["temperature"] = json!(temperature);
-    }
-    if options.tools && !request.tools.is_empty() {
-        let mut tools: Vec<Value> = request
-            .tools
-            .iter()
-            .map(|tool| {
-                json!({"name": tool.name, "description": tool.description, "input_schema": tool.input_schema})
-            })
-            .collect();
-        if let Some(last) = tools.last_mut() {
-            last["cache_control"] = mark;
+/// The body of a request, as bytes. Three marks let the prompt cache keep what does not change: after the
+/// tools, after the system prompt, and after the newest message.
+pub(super) fn request(request: &ModelRequest, options: &Options<'_>, media: &Media) -> Vec<u8> {
+    let tools = options.tools && !request.tools.is_empty();
+    let mut bytes = Vec::with_capacity(16 * 1024);
+    let mut serializer = serde_json::Serializer::new(&mut bytes);
+    let written = serializer.serialize_map(None).and_then(|mut body| {
+        body.serialize_entry("model", options.model)?;
+        body.serialize_entry("max_tokens", &request.max_tokens.unwrap_or(options.max_tokens))?;
+        body.serialize_entry("stream", &true)?;
+        body.serialize_entry("system", &[Block::text(&request.system, true)])?;
+        body.serialize_entry("messages", &messages(&request.messages, media))?;
+        if let Some(temperature) = options.temperature {
+            body.serialize_entry("temperature", &temperature)?;
         }
-        body["tools"] = Value::Array(tools);
+        if tools {
+            let last = request.tools.len() - 1;
+            let tools = request.tools.iter().enumerate().map(|(at, tool)| ToolShape::of(tool, at == last));
+            body.serialize_entry("tools", &tools.collect::<Vec<_>>())?;
+        }
+        body.end()
+    });
+    // Writing to memory cannot fail, and nothing in it has keys that are no text.
+    debug_assert!(written.is_ok());
+    bytes
+}
+
+#[derive(Serialize)]
+struct Mark {
+    r#type: &'static str,
+}
+
+const MARK: Mark = Mark { r#type: "ephemeral" };
+
+#[derive(Serialize)]
+struct ToolShape<'a> {
+    name: &'a str,
+    description: &'a str,
+    input_schema: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<Mark>,
+}
+
+impl<'a> ToolShape<'a> {
+    fn of(tool: &'a ToolSpec, marked: bool) -> Self {
+        Self {
+            name: &tool.name,
+            description: &tool.description,
+            input_schema: &tool.input_schema,
+            cache_control: marked.then_some(MARK),
+        }
     }
-    body
+}
+
+#[derive(Serialize)]
+struct MessageShape<'a> {
+    role: &'static str,
+    content: Vec<Block<'a>>,
+}
+
+/// A content block.
+#[derive(Serialize)]
+struct Block<'a> {
+    #[serde(flatten)]
+    body: BlockBody<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<Mark>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum BlockBody<'a> {
+    Text { text: Cow<'a, str> },
+    Image { source: Source },
+    Document { title: String, source: Source },
+    ToolUse { id: &'a str, name: &'a str, input: Cow<'a, Value> },
+    ToolResult { tool_use_id: &'a str, content: &'a str, is_error: bool },
+}
+
+#[derive(Serialize)]
+struct Source {
+    r#type: &'static str,
+    media_type: String,
+    data: String,
+}
+
+impl<'a> Block<'a> {
+    fn of(body: BlockBody<'a>) -> Self {
+        Self { body, cache_control: None }
+    }
+
+    /// Empty text is refused by the API.
+    fn text(text: &'a str, marked: bool) -> Self {
+        let text = if text.trim().is_empty() { "(nothing)" } else { text };
+        let body = BlockBody::Text { text: Cow::Borrowed(text) };
+        Self { body, cache_control: marked.then_some(MARK) }
+    }
 }
 
 /// Messages take turns here: neighbours of one role become one message of several blocks.
-fn messages(list: &[Message], media: &Media) -> Vec<Value> {
-    let mut out: Vec<(&str, Vec<Value>)> = Vec::new();
+fn messages<'a>(list: &'a [Arc<Message>], media: &Media) -> Vec<MessageShape<'a>> {
+    let mut out: Vec<MessageShape<'a>> = Vec::with_capacity(list.len() + 1);
     for message in list {
         let (role, blocks) = blocks(message, media);
         match out.last_mut() {
-            Some((last, known)) if *last == role => known.extend(blocks),
-            _ => out.push((role, blocks)),
+            Some(last) if last.role == role => last.content.extend(blocks),
+            _ => out.push(MessageShape { role, content: blocks }),
         }
     }
-    if out.first().is_none_or(|(role, _)| *role != "user") {
-        out.insert(0, ("user", vec![text_block("[atoll: earlier conversation is left out]")]));
+    if out.first().is_none_or(|first| first.role != "user") {
+        let note = Block::text("[atoll: earlier conversation is left out]", false);
+        out.insert(0, MessageShape { role: "user", content: vec![note] });
     }
-    if let Some(last) = out.last_mut().and_then(|(_, blocks)| blocks.last_mut()) {
-        last["cache_control"] = json!({"type": "ephemeral"});
+    if let Some(last) = out.last_mut().and_then(|message| message.content.last_mut()) {
+        last.cache_control = Some(MARK);
     }
-    out.into_iter().map(|(role, content)| json!({"role": role, "content": content})).collect()
+    out
 }
 
-fn blocks(message: &Message, media: &Media) -> (&'static str, Vec<Value>) {
+fn blocks<'a>(message: &'a Message, media: &Media) -> (&'static str, Vec<Block<'a>>) {
     match message {
         Message::User { text, attachments } => {
-            let mut blocks: Vec<Value> = attachments.iter().map(|file| part(&media.part(file))).collect();
-            blocks.push(text_block(text));
+            let mut blocks: Vec<Block<'a>> =
+                attachments.iter().map(|file| Block::of(part(media.part(file)))).collect();
+            blocks.push(Block::text(text, false));
             ("user", blocks)
         }
         Message::Assistant { text, calls } => {
-            let words = (!text.trim().is_empty()).then(|| text_block(text));
+            let words = (!text.trim().is_empty()).then(|| Block::text(text, false));
             let uses = calls.iter().map(|call| {
-                let input = if call.args.is_object() { call.args.clone() } else { json!({}) };
-                json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input})
+                let input =
+                    if call.args.is_object() { Cow::Borrowed(&call.args) } else { Cow::Owned(json!({})) };
+                Block::of(BlockBody::ToolUse { id: &call.id, name: &call.name, input })
             });
-            let mut blocks: Vec<Value> = words.into_iter().chain(uses).collect();
+            let mut blocks: Vec<Block<'a>> = words.into_iter().chain(uses).collect();
             if blocks.is_empty() {
-                blocks.push(text_block("(nothing)"));
+                blocks.push(Block::text("", false));
             }
             ("assistant", blocks)
         }
         Message::Tool { results } => {
             let results = results.iter().map(|result| {
-                json!({
-                    "type": "tool_result", "tool_use_id": result.id,
-                    "content": result.output, "is_error": result.failed,
+                Block::of(BlockBody::ToolResult {
+                    tool_use_id: &result.id,
+                    content: &result.output,
+                    is_error: result.failed,
                 })
             });
             ("user", results.collect())
@@ -103,23 +180,17 @@ fn blocks(message: &Message, media: &Media) -> (&'static str, Vec<Value>) {
     }
 }
 
-/// Empty text is refused by the API.
-fn text_block(text: &str) -> Value {
-    json!({"type": "text", "text": if text.trim().is_empty() { "(nothing)" } else { text }})
-}
-
-fn part(part: &Part) -> Value {
+fn part<'a>(part: Part) -> BlockBody<'a> {
+    let source = |media_type, data| Source { r#type: "base64", media_type, data };
     match part {
-        Part::Words(text) => text_block(text),
-        Part::Image { media_type, data } => {
-            json!({"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}})
+        Part::Words(text) => BlockBody::Text { text: Cow::Owned(text) },
+        Part::Image { media_type, data } => BlockBody::Image { source: source(media_type, data) },
+        Part::Document { name, media_type, data } => {
+            BlockBody::Document { title: name, source: source(media_type, data) }
         }
-        Part::Document { name, media_type, data } => json!({
-            "type": "document", "title": name,
-            "source": {"type": "base64", "media_type": media_type, "data": data},
-        }),
         Part::Audio { .. } | Part::Video { .. } => {
-            text_block("[an attachment of a kind that this model does not take]")
+            let text = "[an attachment of a kind that this model does not take]";
+            BlockBody::Text { text: Cow::Borrowed(text) }
         }
     }
 }
@@ -303,7 +374,8 @@ mod tests {
     fn errors_in_the_stream_are_told_apart() {
         let limited = decode(&[r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow"}}"#]);
         assert_eq!(limited, Err(ModelError::RateLimited { retry_after_ms: None }));
-        let overloaded = decode(&[r#"{"type":"error","error":{"type":"overloaded_error","message":"full"}}"#]);
+        let overloaded =
+            decode(&[r#"{"type":"error","error":{"type":"overloaded_error","message":"full"}}"#]);
         assert_eq!(overloaded, Err(ModelError::Unavailable("full".into())));
         assert_eq!(decode(&[r#"{"type":"ping"}"#]), Err(broke_off()));
     }
@@ -315,8 +387,11 @@ mod tests {
             Message::user("a"),
             Message::Tool { results: vec![] },
             Message::user(" "),
-        ];
-        let out = messages(&list, &Media::none());
+        ]
+        .map(Arc::new);
+        let media = Media::none();
+        let out = serde_json::to_value(messages(&list, &media)).unwrap();
+        let out = out.as_array().unwrap();
         let roles: Vec<&str> = out.iter().map(|message| message["role"].as_str().unwrap()).collect();
         assert_eq!(roles, ["user", "assistant", "user"]);
         assert_eq!(out[2]["content"][1]["text"], "(nothing)");

@@ -33,10 +33,10 @@ pub(super) struct Media {
 
 impl Media {
     /// Reads the files of a request that this provider takes.
-    pub(super) async fn load(messages: &[Message], takes: Takes, files: &Arc<dyn Files>) -> Self {
+    pub(super) async fn load(messages: &[Arc<Message>], takes: Takes, files: &Arc<dyn Files>) -> Self {
         let mut loaded = HashMap::new();
         for message in messages {
-            let Message::User { attachments, .. } = message else { continue };
+            let Message::User { attachments, .. } = message.as_ref() else { continue };
             for file in attachments {
                 if !takes.media(&file.media_type) || file.size > LARGEST || loaded.contains_key(&file.id) {
                     continue;

@@ -142,7 +142,7 @@ impl Inner {
     fn call(&self, request: &ModelRequest, media: &Media) -> (RequestBuilder, Box<dyn Decoder + Send>) {
         let key = self.config.api_key.reveal();
         let (base, model) = (&self.base_url, &self.model);
-        let (url, body, decoder): (String, Value, Box<dyn Decoder + Send>) = match self.kind.codec {
+        let (url, body, decoder): (String, Vec<u8>, Box<dyn Decoder + Send>) = match self.kind.codec {
             Codec::Anthropic => {
                 let options = anthropic::Options {
                     model,
@@ -172,7 +172,8 @@ impl Inner {
                 (url, body, Box::<OpenAiDecoder>::default())
             }
         };
-        let mut call = self.client.post(url).json(&body);
+        let json = (reqwest::header::CONTENT_TYPE, "application/json");
+        let mut call = self.client.post(url).header(json.0, json.1).body(body);
         if self.kind.codec == Codec::Anthropic {
             call = call.header("anthropic-version", ANTHROPIC_VERSION);
         }
@@ -195,7 +196,8 @@ impl Inner {
         let mut parser = SseParser::default();
         let mut stream = response.bytes_stream();
         loop {
-            let chunk = tokio::time::timeout(silence, stream.next()).await.map_err(|_| ModelError::TimedOut)?;
+            let chunk =
+                tokio::time::timeout(silence, stream.next()).await.map_err(|_| ModelError::TimedOut)?;
             let Some(chunk) = chunk else { return Ok(()) };
             let chunk = chunk.map_err(|error| self.network(&error))?;
             let events = parser.push(&chunk).map_err(|error| ModelError::Unavailable(error.to_string()))?;
@@ -213,7 +215,8 @@ impl Inner {
         let mut body = Vec::new();
         let mut stream = response.bytes_stream();
         loop {
-            let chunk = tokio::time::timeout(silence, stream.next()).await.map_err(|_| ModelError::TimedOut)?;
+            let chunk =
+                tokio::time::timeout(silence, stream.next()).await.map_err(|_| ModelError::TimedOut)?;
             let Some(chunk) = chunk else { return Ok(body) };
             body.extend_from_slice(&chunk.map_err(|error| self.network(&error))?);
             if body.len() > LARGEST_BODY {

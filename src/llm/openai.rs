@@ -1,12 +1,17 @@
 //! OpenAI chat completions (<https://platform.openai.com/docs/api-reference/chat>), which nine of the ten
 //! providers speak.
 
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap, SerializeSeq},
+};
 use serde_json::{Value, json};
 
 use crate::{
     domain::{
-        message::Message,
+        message::{Message, ToolCall},
         model::{ModelError, ModelRequest, Stop, Usage},
+        skill::ToolSpec,
     },
     net::sse::SseEvent,
 };
@@ -27,68 +32,136 @@ pub(super) struct Options<'a> {
     pub(super) cache_marks: bool,
 }
 
-/// The body of a request.
-pub(super) fn request(request: &ModelRequest, options: &Options<'_>, media: &Media) -> Value {
-    let system = if options.cache_marks {
-        json!([{"type": "text", "text": &*request.system, "cache_control": {"type": "ephemeral"}}])
-    } else {
-        json!(&*request.system)
-    };
-    let mut messages = vec![json!({"role": "system", "content": system})];
-    for message in &request.messages {
-        push_message(&mut messages, message, media);
-    }
-    let mut body = json!({
-        "model": options.model,
-        "messages": messages,
-        "stream": true,
-        "stream_options": {"include_usage": true},
+/// The body of a request, as bytes: it borrows the conversation, which may be long, instead of copying it.
+pub(super) fn request(request: &ModelRequest, options: &Options<'_>, media: &Media) -> Vec<u8> {
+    let messages = Messages { request, options, media };
+    let tools = options.tools && !request.tools.is_empty();
+    let mut bytes = Vec::with_capacity(16 * 1024);
+    let mut serializer = serde_json::Serializer::new(&mut bytes);
+    let written = serializer.serialize_map(None).and_then(|mut body| {
+        body.serialize_entry("model", options.model)?;
+        body.serialize_entry("messages", &messages)?;
+        body.serialize_entry("stream", &true)?;
+        body.serialize_entry("stream_options", &json!({"include_usage": true}))?;
+        body.serialize_entry(options.max_tokens_field, &request.max_tokens.unwrap_or(options.max_tokens))?;
+        if let Some(temperature) = options.temperature {
+            body.serialize_entry("temperature", &temperature)?;
+        }
+        if tools {
+            let tools: Vec<ToolShape<'_>> = request.tools.iter().map(|tool| ToolShape::of(tool)).collect();
+            body.serialize_entry("tools", &tools)?;
+        }
+        SerializeMap::end(body)
     });
-    body[options.max_tokens_field] = json!(request.max_tokens.unwrap_or(options.max_tokens));
-    if let Some(temperature) = options.temperature {
-        body["temperature"] = json!(temperature);
-    }
-    if options.tools && !request.tools.is_empty() {
-        let tools = request.tools.iter().map(|tool| {
-            json!({"type": "function", "function": {
-                "name": tool.name, "description": tool.description, "parameters": tool.input_schema,
-            }})
-        });
-        body["tools"] = tools.collect();
-    }
-    body
+    // Writing to memory cannot fail, and nothing in it has keys that are no text.
+    debug_assert!(written.is_ok());
+    bytes
 }
 
-fn push_message(messages: &mut Vec<Value>, message: &Message, media: &Media) {
-    match message {
-        Message::User { text, attachments } if attachments.is_empty() => {
-            messages.push(json!({"role": "user", "content": text}));
+#[derive(Serialize)]
+struct ToolShape<'a> {
+    r#type: &'static str,
+    function: FunctionShape<'a>,
+}
+
+#[derive(Serialize)]
+struct FunctionShape<'a> {
+    name: &'a str,
+    description: &'a str,
+    parameters: &'a Value,
+}
+
+impl<'a> ToolShape<'a> {
+    fn of(tool: &'a ToolSpec) -> Self {
+        let function = FunctionShape {
+            name: &tool.name,
+            description: &tool.description,
+            parameters: &tool.input_schema,
+        };
+        Self { r#type: "function", function }
+    }
+}
+
+struct Messages<'a> {
+    request: &'a ModelRequest,
+    options: &'a Options<'a>,
+    media: &'a Media,
+}
+
+/// A message in the shape that is sent.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum MessageShape<'a> {
+    Words { role: &'static str, content: &'a str },
+    Parts { role: &'static str, content: Vec<Value> },
+    Calls { role: &'static str, content: Option<&'a str>, tool_calls: Vec<CallShape<'a>> },
+    Result { role: &'static str, tool_call_id: &'a str, content: &'a str },
+}
+
+#[derive(Serialize)]
+struct CallShape<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    function: CalledShape<'a>,
+}
+
+#[derive(Serialize)]
+struct CalledShape<'a> {
+    name: &'a str,
+    arguments: String,
+}
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        let system = &*self.request.system;
+        if self.options.cache_marks {
+            let marked = json!({"type": "text", "text": system, "cache_control": {"type": "ephemeral"}});
+            list.serialize_element(&MessageShape::Parts { role: "system", content: vec![marked] })?;
+        } else {
+            list.serialize_element(&MessageShape::Words { role: "system", content: system })?;
         }
-        Message::User { text, attachments } => {
-            let mut parts = vec![json!({"type": "text", "text": text})];
-            parts.extend(attachments.iter().map(|file| part(&media.part(file))));
-            messages.push(json!({"role": "user", "content": parts}));
+        for message in &self.request.messages {
+            match message.as_ref() {
+                Message::User { text, attachments } if attachments.is_empty() => {
+                    list.serialize_element(&MessageShape::Words { role: "user", content: text })?;
+                }
+                Message::User { text, attachments } => {
+                    let words = json!({"type": "text", "text": text});
+                    let files = attachments.iter().map(|file| part(&self.media.part(file)));
+                    let content = std::iter::once(words).chain(files).collect();
+                    list.serialize_element(&MessageShape::Parts { role: "user", content })?;
+                }
+                Message::Assistant { text, calls } if calls.is_empty() => {
+                    list.serialize_element(&MessageShape::Words { role: "assistant", content: text })?;
+                }
+                Message::Assistant { text, calls } => {
+                    let content = (!text.is_empty()).then_some(text.as_str());
+                    let tool_calls = calls.iter().map(CallShape::of).collect();
+                    list.serialize_element(&MessageShape::Calls { role: "assistant", content, tool_calls })?;
+                }
+                Message::Tool { results } => {
+                    for result in results {
+                        list.serialize_element(&MessageShape::Result {
+                            role: "tool",
+                            tool_call_id: &result.id,
+                            content: &result.output,
+                        })?;
+                    }
+                }
+            }
         }
-        Message::Assistant { text, calls } if calls.is_empty() => {
-            messages.push(json!({"role": "assistant", "content": text}));
-        }
-        Message::Assistant { text, calls } => {
-            let calls: Vec<Value> = calls
-                .iter()
-                .map(|call| {
-                    let args = match &call.args {
-                        Value::String(raw) => raw.clone(),
-                        other => other.to_string(),
-                    };
-                    json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": args}})
-                })
-                .collect();
-            let content = if text.is_empty() { Value::Null } else { json!(text) };
-            messages.push(json!({"role": "assistant", "content": content, "tool_calls": calls}));
-        }
-        Message::Tool { results } => messages.extend(results.iter().map(|result| {
-            json!({"role": "tool", "tool_call_id": result.id, "content": result.output})
-        })),
+        list.end()
+    }
+}
+
+impl<'a> CallShape<'a> {
+    fn of(call: &'a ToolCall) -> Self {
+        let arguments = match &call.args {
+            Value::String(raw) => raw.clone(),
+            other => other.to_string(),
+        };
+        Self { id: &call.id, r#type: "function", function: CalledShape { name: &call.name, arguments } }
     }
 }
 
@@ -148,7 +221,9 @@ impl Decoder for OpenAiDecoder {
         let choice = &body["choices"][0];
         let message = choice["message"].as_object().ok_or_else(unreadable)?;
         self.text = message.get("content").and_then(Value::as_str).unwrap_or_default().to_owned();
-        for (at, call) in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        for (at, call) in
+            message.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate()
+        {
             self.call_delta(at, call);
         }
         self.stop = Some(stop(choice["finish_reason"].as_str().unwrap_or("stop")));

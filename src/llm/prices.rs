@@ -38,7 +38,12 @@ mod tests {
         let prices = with_overrides(&BTreeMap::new()).unwrap();
         for kind in PROVIDERS {
             let free = matches!(kind.name, "ollama" | "rehearsal");
-            assert!(free || prices.find(kind.model).is_some(), "{} has no price for {}", kind.name, kind.model);
+            assert!(
+                free || prices.find(kind.model).is_some(),
+                "{} has no price for {}",
+                kind.name,
+                kind.model
+            );
         }
     }
 }

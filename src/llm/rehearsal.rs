@@ -64,8 +64,9 @@ impl Model for Rehearsal {
 }
 
 fn answer(request: &ModelRequest) -> Reply {
-    let step = request.messages.iter().filter(|message| matches!(message, Message::Tool { .. })).count();
-    let (text, calls) = match request.messages.last() {
+    let step =
+        request.messages.iter().filter(|message| matches!(message.as_ref(), Message::Tool { .. })).count();
+    let (text, calls) = match request.messages.last().map(AsRef::as_ref) {
         Some(Message::Tool { results }) => {
             let lines: Vec<String> =
                 results.iter().map(|result| format!("{} said: {}", result.name, result.output)).collect();
@@ -105,7 +106,8 @@ fn script(text: &str, step: usize) -> (String, Vec<ToolCall>) {
         let call = ToolCall { id: format!("rehearsal_{step}"), name: name.to_owned(), args };
         (format!("{MARK} Let me use `{name}`."), vec![call])
     };
-    if let Some(fact) = after("remember that ").or_else(|| after("remember ")).filter(|fact| !fact.is_empty()) {
+    if let Some(fact) = after("remember that ").or_else(|| after("remember ")).filter(|fact| !fact.is_empty())
+    {
         return call("memory_store", json!({"content": fact}));
     }
     if let Some(query) = after("recall ").or_else(|| after("what do you know about ")) {
@@ -140,8 +142,12 @@ mod tests {
     use crate::domain::message::ToolResult;
 
     fn reply(messages: Vec<Message>) -> Reply {
-        let request =
-            ModelRequest { system: "s".into(), messages, tools: vec![], max_tokens: None };
+        let request = ModelRequest {
+            system: "s".into(),
+            messages: messages.into_iter().map(Arc::new).collect(),
+            tools: vec![],
+            max_tokens: None,
+        };
         answer(&request)
     }
 

@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn every_line_end_comments_and_fields_without_values() {
-        let text = b"\xef\xbb\xbf: hi\r\nevent: a\rdata: 1\ndata\ndata:  2\r\n\r\nid: 7\ndata: x\n\nretry: 5\n\n";
+        let text =
+            b"\xef\xbb\xbf: hi\r\nevent: a\rdata: 1\ndata\ndata:  2\r\n\r\nid: 7\ndata: x\n\nretry: 5\n\n";
         let events = parse(&[text]);
         assert_eq!(events.len(), 2);
         assert_eq!((events[0].event.as_str(), events[0].data.as_str()), ("a", "1\n\n 2"));

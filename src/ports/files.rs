@@ -10,7 +10,12 @@ use crate::domain::{ids::FileId, message::FileRef};
 /// The place where files lie.
 pub trait Files: Send + Sync {
     /// Stores bytes under a fresh id, durably. The row that names them comes after.
-    fn put(&self, name: String, media_type: String, bytes: Bytes) -> BoxFuture<'static, std::io::Result<FileRef>>;
+    fn put(
+        &self,
+        name: String,
+        media_type: String,
+        bytes: Bytes,
+    ) -> BoxFuture<'static, std::io::Result<FileRef>>;
 
     /// The bytes of a file.
     fn read(&self, id: &FileId) -> BoxFuture<'static, std::io::Result<Bytes>>;

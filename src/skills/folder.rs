@@ -152,7 +152,8 @@ async fn run(
     call: ToolCall,
     context: ToolContext,
 ) -> ToolOutput {
-    let (Some(program), Some(folder), None) = (&skill.loaded.script, &skill.loaded.folder, skill.fault()) else {
+    let (Some(program), Some(folder), None) = (&skill.loaded.script, &skill.loaded.folder, skill.fault())
+    else {
         return ToolOutput::failed(format!("Error: the skill `{}` cannot run here.", skill.loaded.name));
     };
     let name = hex(&Sha256::digest(context.conversation.as_str())[..12]);

@@ -190,7 +190,10 @@ mod tests {
         write(home, "evil/tools.json", r#"{"name":"../../x"}"#);
         let skills = load_all(home);
         assert_eq!(skills.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["notes", "old"]);
-        assert_eq!((skills[0].description.as_str(), skills[0].instructions.as_str()), ("Keeps notes.", "# How\nWrite."));
+        assert_eq!(
+            (skills[0].description.as_str(), skills[0].instructions.as_str()),
+            ("Keeps notes.", "# How\nWrite.")
+        );
         let old = &skills[1];
         assert_eq!(old.tools.len(), 2);
         assert_eq!((old.tools[0].effect, old.tools[0].approval), (EffectClass::Once, false));

@@ -39,7 +39,8 @@ pub(super) fn ask(db: &Connection, step: &TurnWrite, held: &Held) -> Result<()> 
 
 /// Uses an approval, once; what it allows beside the step itself happens here.
 pub(super) fn consume(db: &Connection, id: &ApprovalId, step: &TurnWrite) -> Result<()> {
-    let sql = "UPDATE approvals SET status = 'consumed' WHERE id = ?1 AND turn_id = ?2 AND status = 'approved'
+    let sql =
+        "UPDATE approvals SET status = 'consumed' WHERE id = ?1 AND turn_id = ?2 AND status = 'approved'
                RETURNING subject";
     let subject: Option<Subject> =
         row(db, sql, params![id.as_str(), step.turn.as_str()], |row| from_json(&row.get::<_, String>(0)?))?;

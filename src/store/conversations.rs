@@ -24,7 +24,8 @@ pub(super) fn begin_turn(
                    ON CONFLICT (id) DO UPDATE SET last_seq = 1, updated_at = ?3 WHERE last_seq = 0";
         execute(db, sql, params![id.as_str(), user.as_str(), now])?
     } else {
-        let sql = "UPDATE conversations SET last_seq = ?2, updated_at = ?3 WHERE id = ?1 AND last_seq = ?2 - 1";
+        let sql =
+            "UPDATE conversations SET last_seq = ?2, updated_at = ?3 WHERE id = ?1 AND last_seq = ?2 - 1";
         execute(db, sql, params![id.as_str(), seq, now])?
     };
     if changed == 1 { Ok(()) } else { Err(StoreError::Stale("somebody else went on with the conversation")) }
@@ -33,12 +34,14 @@ pub(super) fn begin_turn(
 /// Notes what a finished turn changed about its conversation.
 pub(super) fn end_turn(db: &Connection, id: &ConversationId, close: &CloseTurn) -> Result<()> {
     if let Some((summary, through)) = &close.summary {
-        let sql = "UPDATE conversations SET summary = ?2, summary_through = ?3 WHERE id = ?1 AND ?4 > cleared_seq";
+        let sql =
+            "UPDATE conversations SET summary = ?2, summary_through = ?3 WHERE id = ?1 AND ?4 > cleared_seq";
         execute(db, sql, params![id.as_str(), summary, through, close.past.seq])?;
     }
-    let sql = "UPDATE conversations SET activated = ?2
-               WHERE id = ?1 AND activated <> ?2 AND ?3 > cleared_seq";
-    execute(db, sql, params![id.as_str(), to_json(&close.activated)?, close.past.seq])?;
+    if let Some(activated) = &close.activated {
+        let sql = "UPDATE conversations SET activated = ?2 WHERE id = ?1 AND ?3 > cleared_seq";
+        execute(db, sql, params![id.as_str(), to_json(activated)?, close.past.seq])?;
+    }
     Ok(())
 }
 
@@ -98,7 +101,8 @@ fn past(
     cleared: i64,
     messages: usize,
 ) -> Result<Vec<Past>> {
-    let sql = "SELECT seq, first, messages FROM history WHERE conversation_id = ?1 AND first > ?2 AND seq > ?3
+    let sql =
+        "SELECT seq, first, messages FROM history WHERE conversation_id = ?1 AND first > ?2 AND seq > ?3
                ORDER BY first DESC";
     let mut statement = db.prepare_cached(sql)?;
     let mut found = statement.query(params![id.as_str(), after, cleared])?;

@@ -13,7 +13,8 @@ use crate::domain::{
 
 /// Adds a paid call to its day.
 pub(super) fn insert(db: &Connection, step: &TurnWrite, call: &ModelCall) -> Result<()> {
-    let sql = "INSERT INTO costs (day, user_id, conversation_id, provider, model, calls, input, cached, output,
+    let sql =
+        "INSERT INTO costs (day, user_id, conversation_id, provider, model, calls, input, cached, output,
                                   micros, time_ms)
                VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, ?10)
                ON CONFLICT DO UPDATE SET calls = calls + 1, input = input + ?6, cached = cached + ?7,

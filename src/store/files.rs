@@ -16,8 +16,7 @@ use crate::domain::{
 pub fn put(db: &Connection, user: &UserId, file: &FileRef, now: Millis) -> Result<()> {
     let sql = "INSERT INTO files (id, user_id, name, media_type, size, created_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let params =
-        params![file.id.as_str(), user.as_str(), file.name, file.media_type, file.size as i64, now];
+    let params = params![file.id.as_str(), user.as_str(), file.name, file.media_type, file.size as i64, now];
     execute(db, sql, params)?;
     Ok(())
 }

@@ -13,14 +13,8 @@ use crate::domain::{
 ///
 /// # Errors
 /// [`StoreError::KeyReused`] when the earlier one has other words.
-pub fn accept(
-    db: &Connection,
-    new: &NewInbound,
-    state: State,
-    turn: Option<&TurnId>,
-) -> Result<Accepted> {
-    let attachments =
-        if new.attachments.is_empty() { None } else { Some(to_json(&new.attachments)?) };
+pub fn accept(db: &Connection, new: &NewInbound, state: State, turn: Option<&TurnId>) -> Result<Accepted> {
+    let attachments = if new.attachments.is_empty() { None } else { Some(to_json(&new.attachments)?) };
     let sql = "INSERT INTO inbound
                    (id, channel, external_id, user_id, conversation_id, text, attachments, state, turn_id,
                     received_at)
@@ -141,8 +135,7 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Inbound> {
             .map(|text| from_json::<Vec<FileRef>>(&text))
             .transpose()?
             .unwrap_or_default(),
-        state: State::parse(&state)
-            .ok_or_else(|| StoreError::Corrupt(format!("inbound state `{state}`")))?,
+        state: State::parse(&state).ok_or_else(|| StoreError::Corrupt(format!("inbound state `{state}`")))?,
         turn: row.get::<_, Option<String>>(4)?.map(TurnId::new),
         received_at: row.get(5)?,
     })

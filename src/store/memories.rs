@@ -93,8 +93,7 @@ pub fn update(
 /// [`StoreError::NotFound`] when this user has no such memory.
 pub fn delete(db: &Connection, user: &UserId, id: &MemoryId) -> Result<()> {
     let sql = "DELETE FROM memories WHERE id = ?1 AND user_id = ?2 RETURNING rank";
-    let rank: Option<i64> =
-        row(db, sql, params![id.as_str(), user.as_str()], |row| Ok(row.get(0)?))?;
+    let rank: Option<i64> = row(db, sql, params![id.as_str(), user.as_str()], |row| Ok(row.get(0)?))?;
     let rank = rank.ok_or(StoreError::NotFound("memory"))?;
     execute(db, "DELETE FROM memory_words WHERE rowid = ?1", [rank])?;
     Ok(())
@@ -147,13 +146,11 @@ pub fn used(db: &Connection, ids: &[MemoryId]) -> Result<()> {
 ///
 /// # Errors
 /// When the store fails.
-pub fn search(
-    db: &Connection,
-    user: &UserId,
-    query: &str,
-    now: Millis,
-    limit: usize,
-) -> Result<Vec<Memory>> {
+pub fn search(db: &Connection, user: &UserId, query: &str, now: Millis, limit: usize) -> Result<Vec<Memory>> {
+    let any = "SELECT 1 FROM memories WHERE user_id = ?1 LIMIT 1";
+    if row(db, any, [user.as_str()], |_| Ok(()))?.is_none() {
+        return Ok(Vec::new());
+    }
     let terms = text::query_terms(query);
     if terms.is_empty() {
         return list(db, user, None, limit, 0);
@@ -170,12 +167,7 @@ fn similar(db: &Connection, new: &NewMemory) -> Result<Vec<Memory>> {
 
 /// What the index finds. BM25 reads every entry of every word in the query, so rare words come first and the
 /// common ones are left out once the budget is used: they say little, and their scan would cost the most.
-fn candidates(
-    db: &Connection,
-    user: &UserId,
-    terms: &[String],
-    limit: usize,
-) -> Result<Vec<Candidate>> {
+fn candidates(db: &Connection, user: &UserId, terms: &[String], limit: usize) -> Result<Vec<Candidate>> {
     let mut known: Vec<(i64, String)> =
         entries(db, terms)?.into_iter().zip(terms).map(|(count, term)| (count, quote(term))).collect();
     known.retain(|(count, _)| *count > 0);
@@ -206,12 +198,7 @@ fn candidates(
 }
 
 /// When every word is common: the newest facts that have all of them, else the newest with the rarest.
-fn common(
-    db: &Connection,
-    user: &UserId,
-    known: &[(i64, String)],
-    limit: usize,
-) -> Result<Vec<Candidate>> {
+fn common(db: &Connection, user: &UserId, known: &[(i64, String)], limit: usize) -> Result<Vec<Candidate>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM memory_words JOIN memories ON memories.rank = memory_words.rowid
          WHERE memory_words MATCH ?1 AND memories.user_id = ?2 ORDER BY memory_words.rowid DESC LIMIT ?3"

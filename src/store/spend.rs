@@ -57,15 +57,16 @@ pub(super) fn charge(
     settle: Amount,
     reserve: Amount,
 ) -> Result<Charged> {
+    if *caps == Caps::default() {
+        // Nothing to check: the account is kept all the same, in one statement.
+        add(db, user, window, settle, held, reserve)?;
+        return Ok(Charged { granted: reserve, exceeded: None, warnings: Vec::new() });
+    }
     let before = load(db, user, window)?;
     let spent = before.spent + settle;
-    let others = before.reserved - held;
-    let verdict = budget::grant(Scope::User, caps, before.raised, spent + others, reserve);
+    let verdict = budget::grant(Scope::User, caps, before.raised, spent + (before.reserved - held), reserve);
     let granted = *verdict.as_ref().unwrap_or(&Amount::ZERO);
-    let account = Account { spent, reserved: others + granted, raised: before.raised };
-    if account != before {
-        save(db, user, window, &account)?;
-    }
+    add(db, user, window, settle, held, granted)?;
     let warnings = budget::crossed(caps, before.raised, before.spent, spent)
         .into_iter()
         .map(|dimension| {
@@ -76,30 +77,69 @@ pub(super) fn charge(
     Ok(Charged { granted, exceeded: verdict.err(), warnings })
 }
 
-/// Adds to the caps of a day.
-pub(super) fn raise(db: &Connection, user: &UserId, window: i64, by: Amount) -> Result<()> {
-    let mut account = load(db, user, window)?;
-    account.raised += by;
-    save(db, user, window, &account)
+fn add(
+    db: &Connection,
+    user: &UserId,
+    window: i64,
+    settle: Amount,
+    held: Amount,
+    reserve: Amount,
+) -> Result<()> {
+    if settle == Amount::ZERO && held == reserve {
+        return Ok(());
+    }
+    let sql = "INSERT INTO spend (user_id, budget_window,
+                   spent_tokens, spent_micros, spent_tool_calls, spent_time_ms,
+                   reserved_tokens, reserved_micros, reserved_tool_calls, reserved_time_ms)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, max(?7, 0), max(?8, 0), max(?9, 0), max(?10, 0))
+               ON CONFLICT DO UPDATE SET
+                   spent_tokens = spent_tokens + ?3, spent_micros = spent_micros + ?4,
+                   spent_tool_calls = spent_tool_calls + ?5, spent_time_ms = spent_time_ms + ?6,
+                   reserved_tokens = max(reserved_tokens + ?7, 0),
+                   reserved_micros = max(reserved_micros + ?8, 0),
+                   reserved_tool_calls = max(reserved_tool_calls + ?9, 0),
+                   reserved_time_ms = max(reserved_time_ms + ?10, 0)";
+    let signed = |quantity: u64| i64::try_from(quantity).unwrap_or(i64::MAX);
+    let change = |dimension| signed(reserve.of(dimension)).saturating_sub(signed(held.of(dimension)));
+    execute(
+        db,
+        sql,
+        params![
+            user.as_str(),
+            window,
+            signed(settle.tokens),
+            signed(settle.micros),
+            signed(settle.tool_calls),
+            signed(settle.time_ms),
+            change(Dimension::Tokens),
+            change(Dimension::Money),
+            change(Dimension::ToolCalls),
+            change(Dimension::Time)
+        ],
+    )?;
+    Ok(())
 }
 
-fn save(db: &Connection, user: &UserId, window: i64, account: &Account) -> Result<()> {
-    let (spent, reserved, raised) = (account.spent, account.reserved, account.raised);
-    let sql = "INSERT OR REPLACE INTO spend (user_id, budget_window,
-                   spent_tokens, spent_micros, spent_tool_calls, spent_time_ms,
-                   reserved_tokens, reserved_micros, reserved_tool_calls, reserved_time_ms,
-                   raised_tokens, raised_micros, raised_tool_calls, raised_time_ms)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-    let values = [spent, reserved, raised]
-        .into_iter()
-        .flat_map(|amount| [amount.tokens, amount.micros, amount.tool_calls, amount.time_ms])
-        .map(|quantity| i64::try_from(quantity).unwrap_or(i64::MAX))
-        .collect::<Vec<i64>>();
-    let mut params: Vec<&dyn rusqlite::ToSql> = vec![];
-    let user = user.as_str();
-    params.push(&user);
-    params.push(&window);
-    params.extend(values.iter().map(|value| value as &dyn rusqlite::ToSql));
-    execute(db, sql, params.as_slice())?;
+/// Adds to the caps of a day.
+pub(super) fn raise(db: &Connection, user: &UserId, window: i64, by: Amount) -> Result<()> {
+    let sql = "INSERT INTO spend (user_id, budget_window, raised_tokens, raised_micros, raised_tool_calls,
+                                  raised_time_ms)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+               ON CONFLICT DO UPDATE SET
+                   raised_tokens = raised_tokens + ?3, raised_micros = raised_micros + ?4,
+                   raised_tool_calls = raised_tool_calls + ?5, raised_time_ms = raised_time_ms + ?6";
+    let signed = |quantity: u64| i64::try_from(quantity).unwrap_or(i64::MAX);
+    execute(
+        db,
+        sql,
+        params![
+            user.as_str(),
+            window,
+            signed(by.tokens),
+            signed(by.micros),
+            signed(by.tool_calls),
+            signed(by.time_ms)
+        ],
+    )?;
     Ok(())
 }

@@ -87,7 +87,8 @@ fn closes(turn: &str, first: usize, seq: i64, serves: &[&str]) -> TurnWrite {
         outcome: Outcome::Answered,
         past: Past::new(seq, (seq - 1) * 2, vec![Message::user("hello"), Message::assistant("hi")]),
         summary: None,
-        activated: Default::default(),
+        activated: None,
+        asked: true,
         answer: Some(NewOutbox {
             user: user(),
             conversation: conversation(),
@@ -160,7 +161,8 @@ fn budgets_are_reserved_settled_and_never_given_back_twice() {
     (open.reserve, open.user_caps) = (tokens(60), caps);
     assert_eq!(turns::write(&db, 1, &open).unwrap().exceeded, None);
     let other = ConversationId::of("api", &user(), "other").unwrap();
-    let mut second = opens("t2", 1, Source::New(NewInbound { conversation: other.clone(), ..message("i2", None) }));
+    let mut second =
+        opens("t2", 1, Source::New(NewInbound { conversation: other.clone(), ..message("i2", None) }));
     (second.reserve, second.user_caps, second.conversation) = (tokens(60), caps, other.clone());
     let exceeded = turns::write(&db, 1, &second).unwrap().exceeded.unwrap();
     assert_eq!((exceeded.used, exceeded.asked, exceeded.cap), (60, 60, 100));
@@ -168,7 +170,9 @@ fn budgets_are_reserved_settled_and_never_given_back_twice() {
     let mut settle = step("t1", 1, vec![]);
     (settle.settle, settle.user_caps) = (tokens(85), caps);
     let warned = turns::write(&db, 1, &settle).unwrap();
-    assert!(matches!(&warned.outbox[0].message.body, Body::Notice { title, .. } if title == "Budget warning"));
+    assert!(
+        matches!(&warned.outbox[0].message.body, Body::Notice { title, .. } if title == "Budget warning")
+    );
     assert_eq!(costs::today(&db, &user(), 1_000).unwrap().0, tokens(85));
 
     let mut reserve = step("t1", 1, vec![]);
@@ -222,7 +226,8 @@ fn an_approval_is_answered_once_used_once_and_withdrawn_with_its_turn() {
     assert_eq!(approvals::expire(&db, &conversation(), 5_000).unwrap(), [two, three]);
 
     let verdict = crate::domain::approval::Verdict::Approved { by: "ann".into() };
-    let uses = |n| step("t1", n, vec![Entry::Decided { index: 0, approval: one.clone(), verdict: verdict.clone() }]);
+    let uses =
+        |n| step("t1", n, vec![Entry::Decided { index: 0, approval: one.clone(), verdict: verdict.clone() }]);
     turns::write(&db, 1, &uses(4)).unwrap();
     assert!(matches!(turns::write(&db, 1, &uses(5)), Err(StoreError::Stale(_))), "used once");
     assert_eq!(approvals::find(&db, &one).unwrap().unwrap().status, Status::Consumed);
@@ -258,10 +263,14 @@ fn fact(id: &str, content: &str) -> NewMemory {
 #[test]
 fn memories_are_found_by_stems_in_any_script_and_by_their_owner_only() {
     let Store { db, .. } = store();
-    for (at, content) in
-        ["The user enjoys running in the morning", "Her bicycle is red", "我喜欢在早上喝绿茶", "Prefers café crème"]
-            .iter()
-            .enumerate()
+    for (at, content) in [
+        "The user enjoys running in the morning",
+        "Her bicycle is red",
+        "我喜欢在早上喝绿茶",
+        "Prefers café crème",
+    ]
+    .iter()
+    .enumerate()
     {
         memories::store(&db, &fact(&format!("m{at}"), content)).unwrap();
     }
@@ -311,7 +320,8 @@ fn common_words_do_not_blow_up_a_search_nor_hide_the_rare_ones() {
     let Store { db, .. } = store();
     db.execute_batch("BEGIN").unwrap();
     for at in 0..6_000 {
-        let content = if at == 17 { "project meeting about zebras".into() } else { format!("project meeting {at}") };
+        let content =
+            if at == 17 { "project meeting about zebras".into() } else { format!("project meeting {at}") };
         memories::store(&db, &fact(&format!("m{at}"), &content)).unwrap();
     }
     db.execute_batch("COMMIT").unwrap();
@@ -333,7 +343,10 @@ fn the_outbox_is_taken_over_by_the_next_run() {
     };
     let fetched = NewOutbox { conversation: conversation(), ..new.clone() };
     outbox::post(&db, 1, &fetched, 10).unwrap();
-    assert!(outbox::claim(&db, 2, 20, 10).unwrap().is_empty(), "what clients fetch has arrived when it is stored");
+    assert!(
+        outbox::claim(&db, 2, 20, 10).unwrap().is_empty(),
+        "what clients fetch has arrived when it is stored"
+    );
     let row = outbox::post(&db, 1, &new, 10).unwrap();
     assert!(outbox::claim(&db, 1, 20, 10).unwrap().is_empty(), "this run holds it already");
     let taken = outbox::claim(&db, 2, 20, 10).unwrap();

@@ -2,16 +2,21 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, approvals, conversations, execute, inbound, outbox, row, rows, spend, to_json};
+use super::{
+    Result, StoreError, approvals, conversations, execute, inbound, outbox, row, rows, spend, to_json,
+};
 use crate::domain::{
     budget::{Amount, Dimension, window},
-    ids::{ConversationId, TurnId, UserId},
+    ids::{ConversationId, InboundId, TurnId, UserId},
     inbound::{Accepted, State},
     journal::{CloseTurn, Lease, OpenTurn, Source, TakenOver, TurnState, TurnWrite, TurnWritten},
     notice,
     outbound::{Body, NewOutbox, OutboxRow},
     turn::Entry,
 };
+
+/// The lease of a turn that begins.
+const FIRST_LEASE: Lease = 1;
 
 /// What a turn's row says that a write needs.
 struct Held {
@@ -26,23 +31,19 @@ struct Held {
 /// [`StoreError::Stale`] when somebody else holds the turn or went on with the conversation.
 pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten> {
     let mut outbox = Vec::new();
-    let held = match &step.open {
+    let (held, begun) = match &step.open {
         Some(open) => match begin(db, step, open)? {
-            Ok(held) => held,
+            Ok((held, inbound)) => (held, Some((open.seq, inbound))),
             Err(accepted) => {
-                return Ok(TurnWritten {
-                    lease: 0,
-                    accepted,
-                    exceeded: None,
-                    granted: Amount::ZERO,
-                    outbox,
-                });
+                return Ok(TurnWritten { lease: 0, accepted, exceeded: None, granted: Amount::ZERO, outbox });
             }
         },
-        None => lookup(db, step)?,
+        None => (lookup(db, step)?, None),
     };
-    for (offset, entry) in step.entries.iter().enumerate() {
-        journal(db, step, step.first + offset, entry)?;
+    if !step.entries.is_empty() {
+        journal(db, step)?;
+    }
+    for entry in &step.entries {
         side_rows(db, boot, step, entry, &mut outbox)?;
     }
     for call in &step.calls {
@@ -59,7 +60,10 @@ pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten
     for (dimension, used, cap) in charged.warnings {
         outbox.push(warn(db, boot, step, dimension, used, cap)?);
     }
-    update(db, step, held.reserved, charged.granted)?;
+    match begun {
+        Some((seq, inbound)) => insert(db, step, seq, &inbound, &held, charged.granted)?,
+        None => update(db, step, held.reserved, charged.granted)?,
+    }
     if let Some(close) = &step.close {
         finish(db, boot, step, close, &mut outbox)?;
     }
@@ -77,8 +81,7 @@ fn begin(
     db: &Connection,
     step: &TurnWrite,
     open: &OpenTurn,
-) -> Result<std::result::Result<Held, Accepted>> {
-    const FIRST_LEASE: Lease = 1;
+) -> Result<std::result::Result<(Held, InboundId), Accepted>> {
     let inbound_id = match &open.source {
         Source::New(new) => {
             match inbound::accept(db, new, State::Running, Some(&step.turn))? {
@@ -96,26 +99,8 @@ fn begin(
     };
     conversations::begin_turn(db, &step.conversation, &step.user, open.seq, step.now)?;
     super::memories::touch(db, &open.touched)?;
-    let window = window(step.now);
-    let sql = "INSERT INTO turns (id, conversation_id, user_id, seq, inbound_id, state, lease, started_at,
-                                  budget_window)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    execute(
-        db,
-        sql,
-        params![
-            step.turn.as_str(),
-            step.conversation.as_str(),
-            step.user.as_str(),
-            open.seq,
-            inbound_id.as_str(),
-            TurnState::Running.as_str(),
-            FIRST_LEASE,
-            step.now,
-            window
-        ],
-    )?;
-    Ok(Ok(Held { window, reserved: Amount::ZERO, lease: FIRST_LEASE }))
+    let held = Held { window: window(step.now), reserved: Amount::ZERO, lease: FIRST_LEASE };
+    Ok(Ok((held, inbound_id.clone())))
 }
 
 fn lookup(db: &Connection, step: &TurnWrite) -> Result<Held> {
@@ -123,8 +108,7 @@ fn lookup(db: &Connection, step: &TurnWrite) -> Result<Held> {
                       reserved_time_ms
                FROM turns WHERE id = ?1";
     let found = row(db, sql, [step.turn.as_str()], |row| {
-        let held =
-            Held { lease: row.get(0)?, window: row.get(2)?, reserved: spend::read_amount(row, 3)? };
+        let held = Held { lease: row.get(0)?, window: row.get(2)?, reserved: spend::read_amount(row, 3)? };
         Ok((held, row.get::<_, String>(1)?))
     })?;
     match found {
@@ -135,9 +119,9 @@ fn lookup(db: &Connection, step: &TurnWrite) -> Result<Held> {
     }
 }
 
-fn journal(db: &Connection, step: &TurnWrite, n: usize, entry: &Entry) -> Result<()> {
-    let sql = "INSERT INTO journal (turn_id, n, entry) VALUES (?1, ?2, ?3)";
-    execute(db, sql, params![step.turn.as_str(), n as i64, to_json(entry)?])?;
+fn journal(db: &Connection, step: &TurnWrite) -> Result<()> {
+    let sql = "INSERT INTO journal (turn_id, n, entries) VALUES (?1, ?2, ?3)";
+    execute(db, sql, params![step.turn.as_str(), step.first as i64, to_json(&step.entries)?])?;
     Ok(())
 }
 
@@ -196,6 +180,43 @@ fn message(step: &TurnWrite, body: Body) -> NewOutbox {
     }
 }
 
+fn insert(
+    db: &Connection,
+    step: &TurnWrite,
+    seq: i64,
+    inbound: &InboundId,
+    held: &Held,
+    granted: Amount,
+) -> Result<()> {
+    let sql = "INSERT INTO turns (id, conversation_id, user_id, seq, inbound_id, state, lease, started_at,
+                                  budget_window, reserved_tokens, reserved_micros, reserved_tool_calls,
+                                  reserved_time_ms, outcome, ended_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    let outcome = step.close.as_ref().map(|close| close.outcome.as_str());
+    execute(
+        db,
+        sql,
+        params![
+            step.turn.as_str(),
+            step.conversation.as_str(),
+            step.user.as_str(),
+            seq,
+            inbound.as_str(),
+            step.state.as_str(),
+            held.lease,
+            step.now,
+            held.window,
+            granted.tokens as i64,
+            granted.micros as i64,
+            granted.tool_calls as i64,
+            granted.time_ms as i64,
+            outcome,
+            outcome.map(|_| step.now)
+        ],
+    )?;
+    Ok(())
+}
+
 fn update(db: &Connection, step: &TurnWrite, held: Amount, granted: Amount) -> Result<()> {
     if held == granted && step.state == TurnState::Running && step.close.is_none() {
         return Ok(());
@@ -244,7 +265,9 @@ fn finish(
         ],
     )?;
     conversations::end_turn(db, &step.conversation, close)?;
-    approvals::void(db, &step.turn)?;
+    if close.asked {
+        approvals::void(db, &step.turn)?;
+    }
     let answer = match &close.answer {
         Some(answer) => {
             let row = outbox::insert(db, boot, answer, step.now)?;
@@ -292,6 +315,8 @@ pub fn take_over(db: &Connection, conversation: &ConversationId) -> Result<Vec<T
 /// # Errors
 /// When the store fails or an entry cannot be read.
 pub fn entries(db: &Connection, turn: &TurnId) -> Result<Vec<Entry>> {
-    let sql = "SELECT entry FROM journal WHERE turn_id = ?1 ORDER BY n";
-    rows(db, sql, [turn.as_str()], |row| super::from_json(&row.get::<_, String>(0)?))
+    let sql = "SELECT entries FROM journal WHERE turn_id = ?1 ORDER BY n";
+    let writes: Vec<Vec<Entry>> =
+        rows(db, sql, [turn.as_str()], |row| super::from_json(&row.get::<_, String>(0)?))?;
+    Ok(writes.into_iter().flatten().collect())
 }

@@ -70,7 +70,8 @@ pub(super) async fn authenticate(
     if principal.role != Role::Owner {
         let name = principal.key.as_ref().map(|id| id.as_str().to_owned()).unwrap_or_default();
         guards(kit).pace.take(now, &name).map_err(|wait| {
-            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_fast", "too many requests with this key").wait(wait)
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_fast", "too many requests with this key")
+                .wait(wait)
         })?;
     }
     Ok(principal)
@@ -104,7 +105,8 @@ async fn look_up(
     address: Option<IpAddr>,
     now: i64,
 ) -> ApiResult<Option<Principal>> {
-    let local = bool::from(hash.ct_eq(&kit.local.hash)) && address.is_some_and(|address| address.is_loopback());
+    let local =
+        bool::from(hash.ct_eq(&kit.local.hash)) && address.is_some_and(|address| address.is_loopback());
     if local {
         return Ok(Some(Principal {
             key: None,

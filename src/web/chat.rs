@@ -93,7 +93,8 @@ pub(super) async fn chat(
     let body = body.into_inner();
     let message = receive(&kit, &principal, &request, &body).await?;
     let (user, fresh) = (message.user.clone(), message.id.clone());
-    let offer = kit.doors.offer.get(principal.channel).ok_or_else(|| ApiError::unavailable("no such channel"))?;
+    let offer =
+        kit.doors.offer.get(principal.channel).ok_or_else(|| ApiError::unavailable("no such channel"))?;
     let while_busy = body.while_busy;
     let owner = principal.role == Role::Owner;
     // Both are on their way now, in this order: whoever accepts the message finds the client watching.
@@ -154,15 +155,17 @@ async fn store(kit: &WebKit, user: &UserId, attachments: &[AttachmentBody]) -> A
     }
     let mut files = Vec::with_capacity(attachments.len());
     for attachment in attachments {
-        let bytes = STANDARD
-            .decode(attachment.data.as_bytes())
-            .map_err(|_| ApiError::bad_request(format!("the data of `{}` is no base64", attachment.filename)))?;
+        let bytes = STANDARD.decode(attachment.data.as_bytes()).map_err(|_| {
+            ApiError::bad_request(format!("the data of `{}` is no base64", attachment.filename))
+        })?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "/+-.".contains(c);
         if !attachment.media_type.contains('/') || !attachment.media_type.chars().all(plain) {
             return Err(ApiError::bad_request("mediaType must be one such as `image/png`"));
         }
-        let put = kit.files.put(attachment.filename.clone(), attachment.media_type.clone(), Bytes::from(bytes));
-        let file = put.await.map_err(|error| ApiError::unavailable(format!("the file cannot be kept: {error}")))?;
+        let put =
+            kit.files.put(attachment.filename.clone(), attachment.media_type.clone(), Bytes::from(bytes));
+        let file =
+            put.await.map_err(|error| ApiError::unavailable(format!("the file cannot be kept: {error}")))?;
         let note = PutFile { user: user.clone(), file: file.clone(), now: kit.clock.now() };
         kit.doors.db.write.put_file.ask(note).await?;
         files.push(file);

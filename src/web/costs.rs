@@ -76,8 +76,9 @@ pub(super) async fn costs(
     let now = kit.clock.now();
     let moment = |text: &Option<String>, usual: i64| match text {
         None => Ok(usual),
-        Some(text) => read_time(text)
-            .ok_or_else(|| ApiError::bad_request("from and to must be days (2026-11-21) or RFC 3339 moments")),
+        Some(text) => read_time(text).ok_or_else(|| {
+            ApiError::bad_request("from and to must be days (2026-11-21) or RFC 3339 moments")
+        }),
     };
     let (from, to) = (moment(&query.from, now - DAYS * DAY)?, moment(&query.to, now + 1)?);
     let by = query.by.unwrap_or(CostsBy::Day);

@@ -84,11 +84,8 @@ impl ResponseError for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        let error = ErrorInfo {
-            code: self.code,
-            message: self.message.clone(),
-            details: serde_json::json!({}),
-        };
+        let error =
+            ErrorInfo { code: self.code, message: self.message.clone(), details: serde_json::json!({}) };
         response.json(ErrorBody { error })
     }
 }
@@ -120,9 +117,13 @@ impl From<Unreachable> for ApiError {
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         let (status, code) = match &error {
-            DbError::NotFound(_) | DbError::Approval(Refusal::Unknown) => (StatusCode::NOT_FOUND, "not_found"),
+            DbError::NotFound(_) | DbError::Approval(Refusal::Unknown) => {
+                (StatusCode::NOT_FOUND, "not_found")
+            }
             DbError::Approval(Refusal::OwnersOnly) => (StatusCode::FORBIDDEN, "forbidden"),
-            DbError::Approval(Refusal::Settled { .. } | Refusal::Expired) => (StatusCode::CONFLICT, "settled"),
+            DbError::Approval(Refusal::Settled { .. } | Refusal::Expired) => {
+                (StatusCode::CONFLICT, "settled")
+            }
             DbError::Stale(_) => (StatusCode::CONFLICT, "stale"),
             DbError::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             DbError::Audit(_) => (StatusCode::CONFLICT, "audit_broken"),
@@ -151,9 +152,7 @@ impl From<Refused> for ApiError {
             Refused::KeyReused => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", message)
             }
-            Refused::Draining => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).wait(2_000)
-            }
+            Refused::Draining => Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).wait(2_000),
             Refused::Unavailable(_) => Self::unavailable(message).wait(1_000),
         }
     }

@@ -122,7 +122,10 @@ async fn show(events: &Events, row: &OutboxRow) -> Result<(), HungUp> {
             list.push(("response", data));
         }
         Body::Notice { title, body } => {
-            list.push(("notification", json!({"title": title, "body": body, "conversationId": conversation})));
+            list.push((
+                "notification",
+                json!({"title": title, "body": body, "conversationId": conversation}),
+            ));
         }
         Body::Approval { approval, preview, expires_at } => {
             let data = json!({

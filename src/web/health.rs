@@ -113,7 +113,12 @@ fn actors(kit: &WebKit) -> Check {
     if bad.is_empty() {
         check("actors", "ok", format!("{} run", tree.len()), "")
     } else {
-        check("actors", "failed", bad.join(", "), "see `atoll actors`; restart a parked one with `atoll actors restart NAME`")
+        check(
+            "actors",
+            "failed",
+            bad.join(", "),
+            "see `atoll actors`; restart a parked one with `atoll actors restart NAME`",
+        )
     }
 }
 

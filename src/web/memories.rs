@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    actors::db::messages::{DeleteMemory, GetMemory, ListMemories, SearchMemories, StoreMemory, UpdateMemory},
+    actors::db::messages::{
+        DeleteMemory, GetMemory, ListMemories, SearchMemories, StoreMemory, UpdateMemory,
+    },
     domain::{
         access::Role,
         ids::{MemoryId, UserId, encode_short},

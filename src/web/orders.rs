@@ -51,7 +51,8 @@ async fn order(
     let user = principal.acting_as(named)?;
     let name = body.conversation_id.as_deref();
     let conversation = name.map(|name| ConversationId::of(principal.channel, &user, name)).transpose()?;
-    let door = kit.doors.order.get(principal.channel).ok_or_else(|| ApiError::unavailable("no such channel"))?;
+    let door =
+        kit.doors.order.get(principal.channel).ok_or_else(|| ApiError::unavailable("no such channel"))?;
     let affected = door.send(Order { user, conversation, what }).await?;
     Ok(HttpResponse::Created().json(OrderAnswer { success: true, affected }))
 }

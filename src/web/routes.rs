@@ -80,7 +80,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     spec.info = InfoBuilder::new()
         .title("Atoll")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("A self-hosted home for AI agents. Every route but /healthz and /readyz needs a key."))
+        .description(Some(
+            "A self-hosted home for AI agents. Every route but /healthz and /readyz needs a key.",
+        ))
         .build();
     let components = spec.components.get_or_insert_default();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();

@@ -61,7 +61,9 @@ impl HttpServer {
                 .into_utoipa_app()
                 .app_data(kit.clone())
                 .app_data(spec.clone())
-                .app_data(JsonConfig::default().limit(max_body).error_handler(|error, _| json_error(&error).into()))
+                .app_data(
+                    JsonConfig::default().limit(max_body).error_handler(|error, _| json_error(&error).into()),
+                )
                 .app_data(QueryConfig::default().error_handler(|error, _| query_error(&error).into()))
                 .app_data(PathConfig::default().error_handler(|error, _| path_error(&error).into()))
                 .configure(routes)

@@ -13,11 +13,7 @@ use tokio::{sync::mpsc, time::Interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{
-        message::FileRef,
-        outbound::Progress,
-        turn::Outcome,
-    },
+    domain::{message::FileRef, outbound::Progress, turn::Outcome},
     net::sse::{SseEvent, encode},
 };
 
@@ -92,7 +88,9 @@ async fn next(
 pub(super) fn progress(progress: &Progress) -> (&'static str, Value) {
     match progress {
         Progress::Status { status, approval: None } => ("status", json!({"status": status})),
-        Progress::Status { status, approval: Some(id) } => ("status", json!({"status": status, "approvalId": id})),
+        Progress::Status { status, approval: Some(id) } => {
+            ("status", json!({"status": status, "approvalId": id}))
+        }
         Progress::Delta { text } => ("progress", json!({"text": text, "kind": "delta"})),
         Progress::Restart => ("progress", json!({"text": "", "kind": "restart"})),
         Progress::Tool { name, phase } => {

@@ -66,13 +66,14 @@ pub(super) async fn change_user(
     if body.name.as_ref().is_some_and(|name| name.trim().is_empty() || name.chars().count() > 100) {
         return Err(ApiError::bad_request("name must have 1 to 100 characters"));
     }
-    let while_busy = match body.while_busy.as_deref() {
-        None => None,
-        Some("default") => Some(None),
-        Some(mode) => Some(Some(WhileBusy::parse(mode).ok_or_else(|| {
-            ApiError::bad_request("whileBusy must be queue, steer, interrupt or default")
-        })?)),
-    };
+    let while_busy =
+        match body.while_busy.as_deref() {
+            None => None,
+            Some("default") => Some(None),
+            Some(mode) => Some(Some(WhileBusy::parse(mode).ok_or_else(|| {
+                ApiError::bad_request("whileBusy must be queue, steer, interrupt or default")
+            })?)),
+        };
     let act = Act {
         at: kit.clock.now(),
         actor: format!("key:{}", principal.name),

@@ -15,8 +15,10 @@ use crate::{
         outbound::OutboxRow,
         records::{CostLine, Fate, KeyInfo, StoreHealth, User},
     },
-    store::{self, approvals, audit, conversations, costs, files, inbound, keys, memories, outbox, upkeep, users,
-        wakeups},
+    store::{
+        self, approvals, audit, conversations, costs, files, inbound, keys, memories, outbox, upkeep, users,
+        wakeups,
+    },
 };
 
 use super::{messages::*, reader::ReadOp};

@@ -58,6 +58,8 @@ pub struct Db {
     db: Option<Connection>,
     batch: Rc<RefCell<Batch>>,
     open: bool,
+    /// Set when the transaction was lost with writes in it that wait for its commit.
+    lost: Option<DbError>,
     commits: u64,
 }
 
@@ -65,7 +67,7 @@ impl Db {
     /// A writer of the store at `path`, in run number `boot` of the process.
     pub fn new(life: Life, path: PathBuf, boot: i64, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         let batch = Rc::default();
-        Self { life, path, boot, clock, metrics, db: None, batch, open: false, commits: 0 }
+        Self { life, path, boot, clock, metrics, db: None, batch, open: false, lost: None, commits: 0 }
     }
 
     fn perform<W: WriteOp>(&mut self, op: W, ctx: &mut Context<Self>) -> Deferred<W::Reply> {
@@ -87,16 +89,27 @@ impl Db {
     /// One write inside the shared transaction: its failure takes back nothing but itself.
     fn savepoint<W: WriteOp>(&mut self, op: W) -> Result<W::Reply, DbError> {
         let Some(db) = &self.db else { return Err(DbError::Failed("the store is not open".into())) };
-        let begin = if self.open { "SAVEPOINT op" } else { "BEGIN IMMEDIATE; SAVEPOINT op" };
-        db.execute_batch(begin).map_err(failed)?;
+        // The first write of a batch has nothing before it that its failure could take back.
+        let (begin, keep, undo) = if self.open {
+            ("SAVEPOINT op", Some("RELEASE op"), "ROLLBACK TO op; RELEASE op")
+        } else {
+            ("BEGIN IMMEDIATE", None, "ROLLBACK")
+        };
+        let first = !self.open;
+        run(db, begin)?;
         self.open = true;
         match op.apply(db, self.boot) {
             Ok(reply) => {
-                db.execute_batch("RELEASE op").map_err(failed)?;
+                keep.map_or(Ok(()), |keep| run(db, keep))?;
                 Ok(reply)
             }
             Err(error) => {
-                db.execute_batch("ROLLBACK TO op; RELEASE op").map_err(failed)?;
+                // On a full disk SQLite takes back the whole transaction by itself.
+                let _ = db.execute_batch(undo);
+                self.open = !db.is_autocommit();
+                if !first && !self.open {
+                    self.lost = Some(DbError::Failed(error.to_string()));
+                }
                 Err(error.into())
             }
         }
@@ -118,6 +131,9 @@ impl Db {
     }
 
     fn commit(&mut self, labels: &[&'static str]) -> Result<(), DbError> {
+        if let Some(lost) = self.lost.take() {
+            return Err(lost);
+        }
         if !std::mem::take(&mut self.open) {
             return Ok(());
         }
@@ -126,11 +142,11 @@ impl Db {
             fault::point("before_commit", label);
         }
         let began = self.clock.now();
-        if let Err(error) = db.execute_batch("COMMIT") {
+        if let Err(error) = run(db, "COMMIT") {
             tracing::error!(%error, "the store cannot commit");
             self.life.vitals().note_error(error.to_string());
             let _ = db.execute_batch("ROLLBACK");
-            return Err(failed(error));
+            return Err(error);
         }
         self.metrics.commits.inc();
         self.metrics.commit_batch.observe(labels.len() as f64);
@@ -223,7 +239,12 @@ where
     }
 }
 
-pub(super) fn failed(error: rusqlite::Error) -> DbError {
+/// Runs one statement that is used again and again.
+fn run(db: &Connection, sql: &str) -> Result<(), DbError> {
+    db.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(|_| ()).map_err(failed)
+}
+
+fn failed(error: rusqlite::Error) -> DbError {
     DbError::from(StoreError::from(error))
 }
 

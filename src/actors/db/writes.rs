@@ -11,8 +11,10 @@ use crate::{
         outbound::OutboxRow,
         records::{KeyInfo, User},
     },
-    store::{self, approvals, audit, conversations, files, inbound, keys, memories, outbox, turns, upkeep, users,
-        wakeups},
+    store::{
+        self, approvals, audit, conversations, files, inbound, keys, memories, outbox, turns, upkeep, users,
+        wakeups,
+    },
 };
 
 use super::{messages::*, writer::WriteOp};

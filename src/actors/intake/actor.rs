@@ -75,12 +75,7 @@ pub struct Intake {
 
 impl Intake {
     /// The intake of one channel.
-    pub fn new(
-        life: Life,
-        settings: IntakeSettings,
-        doors: IntakeDoors,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub fn new(life: Life, settings: IntakeSettings, doors: IntakeDoors, clock: Arc<dyn Clock>) -> Self {
         let pace = Buckets::new(settings.messages_per_minute);
         let doors = Arc::new(doors);
         Self { life, settings, doors, clock, pace, draining: false, taken: 0, refused: 0 }

@@ -11,8 +11,7 @@ use crate::{
         skill_host::messages::ListSkills,
     },
     domain::{
-        Millis,
-        approval,
+        Millis, approval,
         budget::{Amount, Dimension},
         command::{BadCommand, Command, help},
         ids::ApprovalId,

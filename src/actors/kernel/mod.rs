@@ -15,7 +15,7 @@ pub use life::{Life, install_panic_hook};
 pub use mail::{Mail, Ticket};
 pub use nursery::{Fallen, Nursery};
 pub use placement::{Placement, Role};
-pub use vitals::{Standing, Registry, Vitals};
+pub use vitals::{Registry, Standing, Vitals};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use actix::prelude::*;
 use super::{
     life::Life,
     messages::ChildDown,
-    vitals::{Standing, Registry, Vitals},
+    vitals::{Registry, Standing, Vitals},
 };
 use crate::{
     domain::{

@@ -170,7 +170,8 @@ fn town() -> Town {
     let door = Door::closed("worker");
     let registry = Registry::default();
     let parent =
-        Parent { nursery: None, door: door.clone(), heard: vec![], clock, registry: registry.clone() }.start();
+        Parent { nursery: None, door: door.clone(), heard: vec![], clock, registry: registry.clone() }
+            .start();
     Town { parent, door, registry }
 }
 

@@ -116,7 +116,10 @@ impl Vitals {
 
     /// Where it stands.
     pub fn state(&self) -> Standing {
-        Standing::ALL.get(usize::from(self.state.load(Ordering::Relaxed))).copied().unwrap_or(Standing::Frozen)
+        Standing::ALL
+            .get(usize::from(self.state.load(Ordering::Relaxed)))
+            .copied()
+            .unwrap_or(Standing::Frozen)
     }
 
     /// Notes how large its mailbox is.

@@ -67,7 +67,7 @@ impl Pool {
         let types: Vec<&str> = request
             .messages
             .iter()
-            .flat_map(|message| match message {
+            .flat_map(|message| match message.as_ref() {
                 Message::User { attachments, .. } => attachments.as_slice(),
                 Message::Assistant { .. } | Message::Tool { .. } => &[],
             })
@@ -99,7 +99,11 @@ impl Pool {
         self.metrics.model_calls.with_label_values(&[name, word]).inc();
         if self.lane.borrow_mut().ended(self.clock.now(), at, outcome) {
             let why = outcome.err().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(provider = name, why, "provider is out until its key is mended and atoll restarted");
+            tracing::error!(
+                provider = name,
+                why,
+                "provider is out until its key is mended and atoll restarted"
+            );
             self.vitals.note_error(format!("{name} is out: {why}"));
         }
         self.freed.notify_waiters();
@@ -241,7 +245,10 @@ async fn sleep_until(pool: &Pool, until: Millis) {
 }
 
 fn exhausted(last: Option<ModelError>, why: &str) -> ModelError {
-    let reasons: Vec<String> =
-        last.map(|error| error.to_string()).into_iter().chain((!why.is_empty()).then(|| why.to_owned())).collect();
+    let reasons: Vec<String> = last
+        .map(|error| error.to_string())
+        .into_iter()
+        .chain((!why.is_empty()).then(|| why.to_owned()))
+        .collect();
     ModelError::Exhausted(reasons.join("; "))
 }

@@ -19,11 +19,7 @@ use crate::{
         Millis,
         outbound::{OutboxRow, Sent},
     },
-    ports::{
-        channel::Resend,
-        clock::Clock,
-        metrics::Metrics,
-    },
+    ports::{channel::Resend, clock::Clock, metrics::Metrics},
 };
 
 use super::messages::Fresh;

@@ -132,9 +132,9 @@ impl Router {
         };
         let sending = recipient.send(Mail::new(deliver, &vitals));
         actix::spawn(async move {
-            let outcome = sending.await.unwrap_or_else(|_| {
-                Err(Refused::Unavailable("the conversation was interrupted".into()))
-            });
+            let outcome = sending
+                .await
+                .unwrap_or_else(|_| Err(Refused::Unavailable("the conversation was interrupted".into())));
             let _ = answer.send(outcome);
         });
     }
@@ -285,7 +285,9 @@ impl Handler<Mail<Stop>> for Router {
         let sessions = self.sessions.as_ref();
         let ends: Vec<_> = sessions
             .iter()
-            .flat_map(|sessions| sessions.living().filter_map(|(name, handle)| Some((sessions.vitals(name)?, handle))))
+            .flat_map(|sessions| {
+                sessions.living().filter_map(|(name, handle)| Some((sessions.vitals(name)?, handle)))
+            })
             .map(|(vitals, handle)| handle.stop.send(Mail::new(stop, vitals)))
             .collect();
         let all = join_all(ends).into_actor(self);

@@ -149,7 +149,9 @@ impl Handler<Mail<Deliver>> for Session {
         let (acceptance, accepted) = oneshot::channel();
         self.deliver(deliver, acceptance, ctx);
         Box::pin(async move {
-            accepted.await.unwrap_or_else(|_| Err(Refused::Unavailable("the conversation was interrupted".into())))
+            accepted
+                .await
+                .unwrap_or_else(|_| Err(Refused::Unavailable("the conversation was interrupted".into())))
         })
     }
 }

@@ -68,7 +68,10 @@ impl Session {
         });
         match (mode, running) {
             (WhileBusy::Steer, Some(seq)) if inbound.attachments.is_empty() => {
-                self.show(vec![inbound.id.clone()], Progress::Status { status: "processing", approval: None });
+                self.show(
+                    vec![inbound.id.clone()],
+                    Progress::Status { status: "processing", approval: None },
+                );
                 self.step(seq, Event::Steer { inbound: inbound.id, text: inbound.text }, ctx);
             }
             (WhileBusy::Interrupt, Some(seq)) => {
@@ -161,8 +164,7 @@ impl Session {
             Source::Queued(id) => id.clone(),
         };
         let turn = TurnId::new(crate::domain::ids::encode(self.kit.clock.fresh()));
-        let opening =
-            Opening { turn, inbound, text, attachments, activated: self.activated.clone() };
+        let opening = Opening { turn, inbound, text, attachments, activated: self.activated.clone() };
         let touched = memories.iter().map(|memory| memory.id.clone()).collect();
         let facts: Vec<(String, String)> =
             memories.into_iter().map(|memory| (memory.category, memory.content)).collect();

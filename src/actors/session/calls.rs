@@ -57,13 +57,7 @@ impl Session {
         }));
     }
 
-    fn answered(
-        &mut self,
-        seq: i64,
-        ask: u32,
-        outcome: Result<Answer, ModelError>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn answered(&mut self, seq: i64, ask: u32, outcome: Result<Answer, ModelError>, ctx: &mut Context<Self>) {
         let Some(work) = self.works.get_mut(&seq) else { return };
         if work.turn.last_ask() == ask {
             work.asking = None;

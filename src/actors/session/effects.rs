@@ -214,7 +214,8 @@ fn close(
         outcome: closed.outcome,
         past: past.clone(),
         summary: work.turn.summary().map(|(text, through)| (text.to_owned(), through)),
-        activated: work.turn.activated().clone(),
+        activated: work.turn.newly_activated(),
+        asked: work.turn.has_asked(),
         answer,
     }
 }

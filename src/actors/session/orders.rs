@@ -25,9 +25,9 @@ impl Session {
         match order {
             Order::Cancel => self.cancel(done, ctx),
             Order::Stop => {
-                let running = self.current.filter(|seq| {
-                    self.works.get(seq).is_some_and(|work| !work.turn.running().is_empty())
-                });
+                let running = self
+                    .current
+                    .filter(|seq| self.works.get(seq).is_some_and(|work| !work.turn.running().is_empty()));
                 if let Some(seq) = running {
                     self.step(seq, Event::StopTools, ctx);
                 }

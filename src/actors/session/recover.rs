@@ -29,10 +29,12 @@ impl Session {
 
     fn take_over(&mut self, row: ConversationRow, ctx: &mut Context<Self>) {
         let take = TakeOver { conversation: self.id.clone() };
-        ctx.spawn(self.kit.doors.take_over.ask(take).into_actor(self).map(|taken, session, ctx| match taken {
-            Ok(taken) => session.loaded(row, &taken, ctx),
-            Err(error) => session.give_up(error.to_string(), ctx),
-        }));
+        ctx.spawn(self.kit.doors.take_over.ask(take).into_actor(self).map(
+            |taken, session, ctx| match taken {
+                Ok(taken) => session.loaded(row, &taken, ctx),
+                Err(error) => session.give_up(error.to_string(), ctx),
+            },
+        ));
     }
 
     fn give_up(&mut self, error: String, ctx: &mut Context<Self>) {

@@ -5,10 +5,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::{
-    actors::{
-        db::messages::DbError,
-        outbox::messages::Fresh,
-    },
+    actors::{db::messages::DbError, outbox::messages::Fresh},
     domain::{
         inbound::Accepted,
         journal::{Source, TurnWritten},
@@ -17,11 +14,7 @@ use crate::{
     },
 };
 
-use super::{
-    actor::Session,
-    begin::refused,
-    effects::Then,
-};
+use super::{actor::Session, begin::refused, effects::Then};
 
 impl Session {
     pub(super) fn written(

@@ -19,8 +19,7 @@ use crate::{
 };
 
 use super::{
-    builtin,
-    memory_tools,
+    builtin, memory_tools,
     messages::{ListSkills, RunTool, Shelf},
 };
 
@@ -110,7 +109,10 @@ impl Kit {
 
     async fn run(&self, call: ToolCall, context: ToolContext) -> ToolOutput {
         if let Some(faults) = self.faults(&call) {
-            return ToolOutput::failed(format!("Error: these arguments do not fit `{}`: {faults}", call.name));
+            return ToolOutput::failed(format!(
+                "Error: these arguments do not fit `{}`: {faults}",
+                call.name
+            ));
         }
         match call.name.as_str() {
             name if memory_tools::NAMES.contains(&name) => memory_tools::run(self, &call, &context).await,

@@ -58,7 +58,10 @@ mod tests {
     fn the_same_fact_in_other_clothes() {
         for (one, two) in [
             ("The user's dog is called Rex.", "the users dog is called rex"),
-            ("The user prefers tea to coffee in the morning", "The user prefers tea to coffee in the mornings"),
+            (
+                "The user prefers tea to coffee in the morning",
+                "The user prefers tea to coffee in the mornings",
+            ),
             ("我喜欢在早上喝绿茶,不喜欢咖啡", "我喜欢在早上喝绿茶，不喜欢咖啡。"),
             ("Пользователь живёт в Берлине", "пользователь живёт в берлине!"),
             ("المستخدم يعيش في برلين", "المستخدم يعيش في برلين."),

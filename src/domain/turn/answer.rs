@@ -115,7 +115,13 @@ impl Turn {
 
 /// A result that says why a call came to nothing.
 pub(super) fn failed_result(id: &str, tool: &str, output: impl Into<String>) -> ToolResult {
-    ToolResult { id: id.to_owned(), name: tool.to_owned(), output: output.into(), failed: true, files: vec![] }
+    ToolResult {
+        id: id.to_owned(),
+        name: tool.to_owned(),
+        output: output.into(),
+        failed: true,
+        files: vec![],
+    }
 }
 
 /// The words of the assistant's messages in a row of parts, without what we said in between.
@@ -140,7 +146,9 @@ fn explain(why: &Why) -> String {
             "I stopped: `{tool}` failed {times} times in a row with the same arguments. Its last words: {}",
             shorten(output, 500)
         ),
-        Why::Model(error) => format!("I could not answer: {error}. Nothing was lost; please try again later."),
+        Why::Model(error) => {
+            format!("I could not answer: {error}. Nothing was lost; please try again later.")
+        }
         Why::Budget(exceeded, reason) => format!(
             "I stopped: the {} budget of {} would be exceeded ({} used, the next step may need {}), and {reason}.",
             match exceeded.scope {
@@ -155,9 +163,11 @@ fn explain(why: &Why) -> String {
             "I stopped: this took longer than {} s (the limit is `agent.turn_timeout_seconds`).",
             ms / 1000
         ),
-        Why::TimeBudget => "I stopped: the budget of working time (`budgets`) was used up in the middle of this step. \
+        Why::TimeBudget => {
+            "I stopped: the budget of working time (`budgets`) was used up in the middle of this step. \
              What was done so far is kept."
-            .into(),
+                .into()
+        }
         Why::Crashes(times) => format!(
             "I gave up on this: Atoll was brought down {times} times while working on it. The log says more."
         ),

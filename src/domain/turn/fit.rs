@@ -15,8 +15,8 @@ pub struct Past {
     pub seq: i64,
     /// Place of its first message, counted from the conversation's beginning: the order of the history.
     pub first: i64,
-    /// Its messages.
-    pub messages: Vec<Message>,
+    /// Its messages. Shared: requests borrow the history instead of copying it.
+    pub messages: Vec<Arc<Message>>,
     /// Estimate of their tokens.
     pub tokens: u64,
 }
@@ -25,7 +25,7 @@ impl Past {
     /// A finished turn of these messages.
     pub fn new(seq: i64, first: i64, messages: Vec<Message>) -> Self {
         let tokens = tokens::of_messages(&messages);
-        Self { seq, first, messages, tokens }
+        Self { seq, first, messages: messages.into_iter().map(Arc::new).collect(), tokens }
     }
 
     fn end(&self) -> i64 {
@@ -97,11 +97,12 @@ fn window_start(end: i64, limit: usize) -> i64 {
 }
 
 /// The messages of the history that are sent along: the summary, then at most `limit` of the newest.
-pub fn window(history: &History, limit: usize) -> Vec<Message> {
+pub fn window(history: &History, limit: usize) -> Vec<Arc<Message>> {
     let start = window_start(history.next, limit);
     let mut messages = Vec::new();
     if let Some((summary, _)) = &history.summary {
-        messages.push(Message::user(format!("[atoll: summary of the conversation so far]\n{summary}")));
+        let text = format!("[atoll: summary of the conversation so far]\n{summary}");
+        messages.push(Arc::new(Message::user(text)));
     }
     let begin = messages.len();
     for past in &history.past {
@@ -117,7 +118,7 @@ pub fn window(history: &History, limit: usize) -> Vec<Message> {
 /// Cuts `messages` plainly to at most `room` tokens: first whole groups of the first `history` messages,
 /// oldest first; then long tool outputs; then the middle of the turn. The turn's first message and its last
 /// group always stay, so the result may be larger than `room` when these alone are.
-pub fn fit(mut messages: Vec<Message>, history: usize, room: u64) -> Vec<Message> {
+pub fn fit(mut messages: Vec<Arc<Message>>, history: usize, room: u64) -> Vec<Arc<Message>> {
     let mut total = tokens::of_messages(&messages);
     let mut drop = 0;
     while total > room && drop < history {
@@ -140,8 +141,11 @@ pub fn fit(mut messages: Vec<Message>, history: usize, room: u64) -> Vec<Message
     messages
 }
 
-fn shorten_outputs(message: &mut Message, keep: usize) {
-    let Message::Tool { results } = message else { return };
+fn shorten_outputs(message: &mut Arc<Message>, keep: usize) {
+    if !matches!(message.as_ref(), Message::Tool { .. }) {
+        return;
+    }
+    let Message::Tool { results } = Arc::make_mut(message) else { return };
     for ToolResult { output, .. } in results {
         let length = output.chars().count();
         if length > keep {
@@ -153,8 +157,8 @@ fn shorten_outputs(message: &mut Message, keep: usize) {
 }
 
 /// Drops the oldest group between the turn's first message (at `own`) and its last group.
-fn drop_middle(messages: &mut Vec<Message>, own: usize) -> bool {
-    let last_group = messages.iter().rposition(Message::may_start).unwrap_or(0);
+fn drop_middle(messages: &mut Vec<Arc<Message>>, own: usize) -> bool {
+    let last_group = messages.iter().rposition(|message| message.may_start()).unwrap_or(0);
     let start = own + 1;
     if start >= last_group {
         return false;
@@ -214,11 +218,11 @@ mod tests {
             prop_assert!(sent.len() <= limit);
             prop_assert!(is_paired(&sent));
             let mut all = sent.clone();
-            all.push(Message::user("now"));
-            all.extend(messages(&own));
+            all.push(Arc::new(Message::user("now")));
+            all.extend(messages(&own).into_iter().map(Arc::new));
             let cut = fit(all, sent.len(), room);
             prop_assert!(is_paired(&cut));
-            prop_assert!(cut.contains(&Message::user("now")));
+            prop_assert!(cut.iter().any(|message| **message == Message::user("now")));
         }
     }
 
@@ -226,7 +230,7 @@ mod tests {
     fn a_plain_cut_reaches_its_room_when_only_outputs_are_long() {
         let mut all = messages(&[(0, 10), (1, 10), (0, 5), (2, 90_000), (2, 90_000)]);
         all.push(Message::assistant("so far"));
-        let cut = fit(all, 2, 2_000);
+        let cut = fit(all.into_iter().map(Arc::new).collect(), 2, 2_000);
         assert!(tokens::of_messages(&cut) <= 2_000, "{}", tokens::of_messages(&cut));
         assert!(is_paired(&cut));
     }

@@ -66,7 +66,11 @@ impl Turn {
         let Some(spec) = env.tools.get(&call.name) else {
             let names: Vec<&str> =
                 env.tools.available(&self.activated).map(|tool| tool.name.as_str()).collect();
-            return refuse(format!("Error: there is no tool `{}`. There are: {}.", call.name, names.join(", ")));
+            return refuse(format!(
+                "Error: there is no tool `{}`. There are: {}.",
+                call.name,
+                names.join(", ")
+            ));
         };
         if let Some(skill) = spec.skill.as_ref().filter(|skill| !self.activated.contains(*skill)) {
             return refuse(format!("Error: activate the skill `{skill}` first, with `activate_skill`."));

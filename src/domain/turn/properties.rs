@@ -122,8 +122,7 @@ impl Shell {
                 Event::ModelAnswered { ask: ask?, answer: reply("", &calls, Stop::Tools) }
             }
             Happening::Fails(long) => {
-                let error =
-                    if *long { ModelError::TooLong(String::new()) } else { ModelError::TimedOut };
+                let error = if *long { ModelError::TooLong(String::new()) } else { ModelError::TimedOut };
                 Event::ModelFailed { ask: ask?, error }
             }
             Happening::Full(history) => {

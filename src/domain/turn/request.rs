@@ -71,7 +71,7 @@ fn compose_answer(
     };
     let mut messages = window(history, limits.history_messages);
     let sent = messages.len();
-    messages.extend(turn.transcript.iter().cloned());
+    messages.extend(turn.transcript.iter().cloned().map(Arc::new));
     if turn.squeezed > 0 {
         let room = limits.context_tokens >> (turn.squeezed - 1);
         messages = fit(messages, sent, room.saturating_sub(fixed));
@@ -86,12 +86,12 @@ fn compose_summary(history: &History, through: i64, limits: &Limits) -> Composed
     let mut past = window(&history.until(through), limits.history_messages);
     let sent = past.len();
     past = fit(past, sent, limits.context_tokens.saturating_sub(u64::from(SUMMARY_TOKENS) * 2));
-    let transcript = past.iter().map(render).collect::<Vec<_>>().join("\n");
+    let transcript = past.iter().map(|message| render(message)).collect::<Vec<_>>().join("\n");
     let message = Message::user(format!("<transcript>\n{transcript}\n</transcript>"));
     let tokens = tokens::of_text(SUMMARISER) + tokens::of_message(&message);
     let request = ModelRequest {
         system: SUMMARISER.into(),
-        messages: vec![message],
+        messages: vec![Arc::new(message)],
         tools: Vec::new(),
         max_tokens: Some(SUMMARY_TOKENS),
     };

@@ -112,7 +112,8 @@ pub struct Turn {
     pub(super) raised: Amount,
     pub(super) summary: Option<(String, i64)>,
     pub(super) squeezed: u32,
-    pub(super) started: bool,
+    /// It asked people something.
+    pub(super) asked: bool,
 }
 
 impl Turn {
@@ -137,7 +138,7 @@ impl Turn {
             raised: Amount::ZERO,
             summary: None,
             squeezed: 0,
-            started: false,
+            asked: false,
         }
     }
 
@@ -164,6 +165,16 @@ impl Turn {
     /// Skills that are active now.
     pub fn activated(&self) -> &BTreeSet<String> {
         &self.activated
+    }
+
+    /// All skills that are active now, if this turn activated any.
+    pub fn newly_activated(&self) -> Option<BTreeSet<String>> {
+        (self.activated != self.opening.activated).then(|| self.activated.clone())
+    }
+
+    /// True when it asked people something.
+    pub fn has_asked(&self) -> bool {
+        self.asked
     }
 
     /// The summary that it made of older turns, and the place of the last turn that this covers.
@@ -255,6 +266,7 @@ impl Turn {
                 true
             }
         };
+        self.asked |= entry.asks().is_some();
         if !fits || matches!(entry, Entry::Began { .. }) != (self.entries == 0) {
             return Err(fault);
         }
@@ -266,7 +278,6 @@ impl Turn {
         let words = &self.opening.text;
         let text = if context.is_empty() { words.clone() } else { format!("{context}\n\n{words}") };
         self.transcript = vec![Message::User { text, attachments: self.opening.attachments.clone() }];
-        self.started = true;
         true
     }
 

@@ -127,7 +127,8 @@ impl World {
 
     fn returns(&mut self, index: usize, output: &str, failed: bool) -> &mut Self {
         let call = self.turn.calls[index].call.clone();
-        let result = ToolResult { id: call.id, name: call.name, output: output.into(), failed, files: vec![] };
+        let result =
+            ToolResult { id: call.id, name: call.name, output: output.into(), failed, files: vec![] };
         let key = CallKey { answer: self.turn.answers, index };
         self.feed(Event::ToolReturned { key, result, activated: None, took_ms: 1 })
     }
@@ -274,7 +275,9 @@ fn a_cut_off_tool_call_is_not_run() {
     assert_eq!(world.running(), [0]);
     world.returns(0, "ok", false).says("done");
     assert_eq!(world.closed().text, "done");
-    assert!(matches!(&world.history()[1], Message::Assistant { text, calls } if text == "let me see" && calls.len() == 1));
+    assert!(
+        matches!(&world.history()[1], Message::Assistant { text, calls } if text == "let me see" && calls.len() == 1)
+    );
 }
 
 #[test]
@@ -310,14 +313,8 @@ fn a_refusal_is_told_to_the_model_with_its_reason() {
 
 #[test]
 fn a_spent_budget_parks_and_an_approval_goes_on_where_it_stopped() {
-    let exceeded = Exceeded {
-        scope: Scope::Turn,
-        dimension: Dimension::ToolCalls,
-        cap: 1,
-        used: 1,
-        asked: 1,
-        raise: 1,
-    };
+    let exceeded =
+        Exceeded { scope: Scope::Turn, dimension: Dimension::ToolCalls, cap: 1, used: 1, asked: 1, raise: 1 };
     let mut world = World::new();
     world.calls(&[("fire", json!({}))]);
     world.feed(Event::OverBudget(exceeded));

@@ -75,10 +75,11 @@ CREATE TABLE turns (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX turns_open ON turns (conversation_id, seq) WHERE state <> 'over';
 
+-- One row a write; `n` is the place of its first entry.
 CREATE TABLE journal (
     turn_id TEXT NOT NULL,
     n       INTEGER NOT NULL,
-    entry   TEXT NOT NULL,
+    entries TEXT NOT NULL,
     PRIMARY KEY (turn_id, n)
 ) STRICT, WITHOUT ROWID;
 

@@ -262,7 +262,13 @@ fn check(request: &Request) -> Option<String> {
 
 fn check_openai(body: &Value, messages: &[Value]) -> Option<String> {
     let known = [
-        "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature",
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "temperature",
         "tools",
     ];
     for key in body.as_object()?.keys() {
@@ -321,7 +327,9 @@ fn check_anthropic(body: &Value, messages: &[Value]) -> Option<String> {
         if results != uses {
             return Some(format!("tool_use {uses:?} is followed by tool_result {results:?}"));
         }
-        if blocks.iter().any(|block| block["type"] == "text" && block["text"].as_str().is_none_or(|t| t.trim().is_empty())) {
+        if blocks.iter().any(|block| {
+            block["type"] == "text" && block["text"].as_str().is_none_or(|t| t.trim().is_empty())
+        }) {
             return Some("text content blocks must be non-empty".into());
         }
         uses = blocks
@@ -408,8 +416,7 @@ async fn whole(
         body.push_str(&events.call(at, tool, args));
     }
     body.push_str(&events.end(stop, text.len()));
-    let answer =
-        format!("{}{:x}\r\n{body}\r\n0\r\n\r\n", chunked_head(), body.len());
+    let answer = format!("{}{:x}\r\n{body}\r\n0\r\n\r\n", chunked_head(), body.len());
     write.write_all(answer.as_bytes()).await.ok()
 }
 
@@ -444,7 +451,9 @@ impl Events {
 
     fn begin(&self) -> String {
         if !self.anthropic {
-            return Self::data(&json!({"model": "mock", "choices": [{"index": 0, "delta": {"role": "assistant"}}]}));
+            return Self::data(
+                &json!({"model": "mock", "choices": [{"index": 0, "delta": {"role": "assistant"}}]}),
+            );
         }
         Self::data(&json!({"type": "message_start", "message": {
             "model": "mock", "usage": {"input_tokens": self.input, "output_tokens": 1},
@@ -455,11 +464,11 @@ impl Events {
         if !self.anthropic {
             return Self::data(&json!({"choices": [{"index": 0, "delta": {"content": text}}]}));
         }
-        Self::data(&json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}))
-            + &Self::data(&json!({
-                "type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text},
-            }))
-            + &Self::data(&json!({"type": "content_block_stop", "index": 0}))
+        Self::data(
+            &json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+        ) + &Self::data(&json!({
+            "type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text},
+        })) + &Self::data(&json!({"type": "content_block_stop", "index": 0}))
     }
 
     fn call(&self, at: usize, tool: &str, args: &Value) -> String {
@@ -468,7 +477,8 @@ impl Events {
             Value::String(raw) => raw.clone(),
             other => other.to_string(),
         };
-        let (one, two) = args.split_at(args.char_indices().nth(args.chars().count() / 2).map_or(0, |(i, _)| i));
+        let (one, two) =
+            args.split_at(args.char_indices().nth(args.chars().count() / 2).map_or(0, |(i, _)| i));
         if !self.anthropic {
             let head = json!({"index": at, "id": id, "type": "function", "function": {"name": tool, "arguments": one}});
             let tail = json!({"index": at, "function": {"arguments": two}});
