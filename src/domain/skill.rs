@@ -42,7 +42,7 @@ pub struct ToolSpec {
 
 impl ToolSpec {
     /// Upper estimate of the tokens that its description takes in a request.
-    pub fn tokens(&self) -> u64 {
+    fn tokens(&self) -> u64 {
         let texts = [self.name.as_str(), &self.description, &self.input_schema.to_string()];
         8 + texts.into_iter().map(tokens::of_text).sum::<u64>()
     }
@@ -64,34 +64,42 @@ pub struct SkillInfo {
     pub reason: Option<String>,
 }
 
-/// All tools there are, in a stable order.
+/// All tools there are, in a stable order, each with the estimate of its tokens.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ToolBook {
-    tools: BTreeMap<String, Arc<ToolSpec>>,
+    tools: BTreeMap<String, (Arc<ToolSpec>, u64)>,
 }
 
 impl ToolBook {
     /// A book of these tools; of two with one name the later wins.
     pub fn new(tools: impl IntoIterator<Item = ToolSpec>) -> Self {
-        Self { tools: tools.into_iter().map(|tool| (tool.name.clone(), Arc::new(tool))).collect() }
+        let tools = tools.into_iter().map(|tool| {
+            let tokens = tool.tokens();
+            (tool.name.clone(), (Arc::new(tool), tokens))
+        });
+        Self { tools: tools.collect() }
     }
 
     /// The tool of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<ToolSpec>> {
-        self.tools.get(name)
+        self.tools.get(name).map(|(tool, _)| tool)
     }
 
     /// All tools, by name.
     pub fn all(&self) -> impl Iterator<Item = &Arc<ToolSpec>> {
-        self.tools.values()
+        self.tools.values().map(|(tool, _)| tool)
     }
 
-    /// The tools that a conversation with these skills activated may call, by name.
+    /// The tools that a conversation with these skills activated may call, by name, each with the estimate of
+    /// its tokens.
     pub fn available<'a>(
         &'a self,
         activated: &'a BTreeSet<String>,
-    ) -> impl Iterator<Item = &'a Arc<ToolSpec>> + 'a {
-        self.tools.values().filter(|tool| tool.skill.as_ref().is_none_or(|skill| activated.contains(skill)))
+    ) -> impl Iterator<Item = (&'a Arc<ToolSpec>, u64)> + 'a {
+        self.tools
+            .values()
+            .filter(|(tool, _)| tool.skill.as_ref().is_none_or(|skill| activated.contains(skill)))
+            .map(|(tool, tokens)| (tool, *tokens))
     }
 }
 
@@ -159,7 +167,7 @@ mod tests {
         let book = ToolBook::new([tool("clock", None), tool("dig", Some("garden"))]);
         let names = |active: &[&str]| -> Vec<String> {
             let active = active.iter().map(|s| (*s).to_owned()).collect();
-            book.available(&active).map(|tool| tool.name.clone()).collect()
+            book.available(&active).map(|(tool, _)| tool.name.clone()).collect()
         };
         assert_eq!(names(&[]), ["clock"]);
         assert_eq!(names(&["garden"]), ["clock", "dig"]);

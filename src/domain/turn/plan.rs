@@ -65,7 +65,7 @@ impl Turn {
         };
         let Some(spec) = env.tools.get(&call.name) else {
             let names: Vec<&str> =
-                env.tools.available(&self.activated).map(|tool| tool.name.as_str()).collect();
+                env.tools.available(&self.activated).map(|(tool, _)| tool.name.as_str()).collect();
             return refuse(format!(
                 "Error: there is no tool `{}`. There are: {}.",
                 call.name,

@@ -57,8 +57,11 @@ fn compose_answer(
     tools: &ToolBook,
     limits: &Limits,
 ) -> Composed {
-    let tools: Vec<_> = tools.available(&turn.activated).cloned().collect();
-    let fixed = tokens::of_text(system) + tools.iter().map(|tool| tool.tokens()).sum::<u64>();
+    let (mut available, mut fixed) = (Vec::new(), tokens::of_text(system));
+    for (tool, tokens) in tools.available(&turn.activated) {
+        available.push(Arc::clone(tool));
+        fixed += tokens;
+    }
     let compacted;
     let history = match &turn.summary {
         Some((summary, through)) => {
@@ -78,7 +81,7 @@ fn compose_answer(
     }
     let tokens = fixed + tokens::of_messages(&messages);
     let too_long = turn.squeezed == 0 && tokens > limits.context_tokens;
-    let request = ModelRequest { system: Arc::clone(system), messages, tools, max_tokens: None };
+    let request = ModelRequest { system: Arc::clone(system), messages, tools: available, max_tokens: None };
     Composed { request, tokens, too_long, through: history.to_summarise(limits.context_tokens / 4) }
 }
 
