@@ -1,16 +1,19 @@
 //! The whole, over HTTP, against the real release binary: what a durable turn costs beside the bare model call
 //! that it contains, and what the process needs. Prints the figures; asserts nothing.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a measurement that cannot go on fails")]
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures real time and prints it")]
+#![expect(clippy::zombie_processes, reason = "a server that is dropped is killed and waited for")]
 
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
 mod parts {
-    pub mod memory;
-    pub mod process;
-    pub mod raw;
-    pub mod stats;
-    pub mod turns;
-    pub mod writes;
+    pub(crate) mod memory;
+    pub(crate) mod process;
+    pub(crate) mod raw;
+    pub(crate) mod stats;
+    pub(crate) mod turns;
+    pub(crate) mod writes;
 }
 
 fn main() {

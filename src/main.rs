@@ -1,6 +1,6 @@
 //! The command line's beginning: finds the home, then runs the server or a command.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use atoll::{
     app::{self, LocalStore, SystemClock},
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(CliError::Quiet) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("atoll: {error}");
+            let _ = writeln!(std::io::stderr(), "atoll: {error}");
             ExitCode::FAILURE
         }
     }

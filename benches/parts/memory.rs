@@ -20,7 +20,7 @@ const SUBJECTS: [&str; 40] = [
     "blanket", "compass",
 ];
 
-pub fn search() {
+pub(crate) fn search() {
     for count in [1_000, 10_000, 100_000] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("atoll.db");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{raw::Connection, stats::Times};
 use crate::support::{MockModel, Server, Site, with_model};
 
-pub fn machine() -> String {
+pub(crate) fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
@@ -15,7 +15,7 @@ pub fn machine() -> String {
     format!("{cores} cores of{}, {} GiB", model.trim_start_matches([':', '\t']), memory / 1024 / 1024)
 }
 
-pub fn start_to_ready() {
+pub(crate) fn start_to_ready() {
     let site = Site::new("log: {level: warn}\nllm: {provider: rehearsal}");
     site.start().stop();
     let mut times = Times::default();
@@ -34,7 +34,7 @@ fn rss(server: &Server) -> f64 {
     line.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
 }
 
-pub fn memory_of_the_process() {
+pub(crate) fn memory_of_the_process() {
     const SESSIONS: usize = 10_000;
     let model = MockModel::instant("All is well.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

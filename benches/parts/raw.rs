@@ -8,7 +8,7 @@ use tokio::{
 };
 
 /// One connection that is kept.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     host: String,
     key: String,
@@ -16,7 +16,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub async fn open(base: &str, key: &str) -> io::Result<Self> {
+    pub(crate) async fn open(base: &str, key: &str) -> io::Result<Self> {
         let host = base.trim_start_matches("http://").to_owned();
         let stream = TcpStream::connect(&host).await?;
         stream.set_nodelay(true)?;
@@ -25,7 +25,7 @@ impl Connection {
 
     /// Posts a body and reads until the answer ends. True when it ended with `event: done`, or for other
     /// routes, with a status of success.
-    pub async fn post(&mut self, path: &str, body: &str) -> io::Result<bool> {
+    pub(crate) async fn post(&mut self, path: &str, body: &str) -> io::Result<bool> {
         let request = format!(
             "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",

@@ -17,7 +17,7 @@ use crate::support::{MockModel, Site, with_model};
 const WARM_UP: Duration = Duration::from_secs(2);
 const MEASURE: Duration = Duration::from_secs(8);
 
-pub fn latency_and_throughput() {
+pub(crate) fn latency_and_throughput() {
     let model = MockModel::instant("All is well.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut bare = runtime.block_on(bare_calls(&model));

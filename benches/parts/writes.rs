@@ -39,7 +39,7 @@ fn message() -> NewInbound {
     }
 }
 
-pub fn group_commit() {
+pub(crate) fn group_commit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("one.db");
     let db = schema::open_writer(&path).unwrap();

@@ -1,10 +1,20 @@
 //! What the start says: what was found, what is lacking and how to get it, how to talk to it.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+};
 
 use crate::{config::Config, home::Home};
 
 use super::models::Found;
+
+/// Prints a piece of the report at once. Nobody listening is no error.
+pub(super) fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
 
 /// What was found and what is lacking, as lines.
 pub(super) fn found(home: &Home, config_from: &str, config: &Config, models: &Found, keys: u64) -> String {

@@ -1,12 +1,7 @@
 //! The server from its start to its end: everything found and checked before the port answers, everything
 //! drained in order before the process ends.
 
-use std::{
-    io::{self, Write as _},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use actix::prelude::*;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -136,7 +131,7 @@ async fn run(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let files: Arc<dyn Files> = Arc::new(HomeFiles::new(home.files(), Arc::clone(&clock)));
     let models = find_models(&config, env, &http_client()?, &files).await?;
-    print!("{}", report::found(home, config_from, &config, &models, keys));
+    report::say(&report::found(home, config_from, &config, &models, keys));
     let drain_ms = config.server.drain_ms;
     let (town, tree) = Town::build(home, config, models, boot, clock, files)?;
     let local = town.local_key(home)?;
@@ -149,9 +144,8 @@ async fn run(
     home.write(&home.pid_file(), &std::process::id().to_string())?;
     town.note("server.started", &address).await;
     // Somebody waits for exactly this line.
-    println!("ready {address}");
-    print!("{}", report::how_to_talk(&address, home));
-    let _ = io::stdout().flush();
+    report::say(&format!("ready {address}\n"));
+    report::say(&report::how_to_talk(&address, home));
     let ticks = start_ticks(town.doors.tick.clone()).await?;
     wait_and_end(&town, &root, &http, drain_ms).await?;
     drop(ticks);

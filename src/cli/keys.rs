@@ -30,7 +30,7 @@ pub(super) fn run(home: &Home, command: &KeysCommand, surroundings: &dyn Surroun
             let (secret, fresh) = surroundings.random()?;
             let id = KeyId::new(encode(fresh));
             let others = act_for_others.then_some(true);
-            let (key, act) = fresh_key(id, name.clone(), role, user, others, now)
+            let (key, act) = fresh_key(id, name, role, user, others, now)
                 .map_err(|bad| CliError::said(bad.to_string()))?;
             let text = key_text(&secret);
             let create = CreateKey { key, hash: hash_key(&text).to_vec(), act };

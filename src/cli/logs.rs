@@ -16,6 +16,7 @@ const LOOK: Duration = Duration::from_millis(300);
 /// Bytes of one step backwards.
 const STEP: u64 = 64 * 1024;
 
+#[expect(clippy::disallowed_methods, reason = "a command of its own process, no actor")]
 pub(super) fn run(home: &Home, follow: bool, lines: usize) -> CliResult {
     let path = home.log_file();
     if !path.is_file() {

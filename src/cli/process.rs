@@ -22,6 +22,7 @@ const START_LOOKS: u32 = 600;
 const STOP_LOOKS: u32 = 600;
 const SKIP_LOOKS: u32 = 300;
 
+#[expect(clippy::disallowed_methods, reason = "a command of its own process, no actor")]
 pub(super) fn start_daemon(args: &Args, home: &Home) -> CliResult {
     if Lock::is_held(&home.lock_file()) {
         return Err(CliError::said(format!("atoll runs on {} already", home.root().display())));
@@ -98,6 +99,7 @@ fn signal(pid: Pid, signal: Signal) -> CliResult {
     kill_process(pid, signal).map_err(|error| CliError::said(format!("it cannot be signalled: {error}")))
 }
 
+#[expect(clippy::disallowed_methods, reason = "a command of its own process, no actor")]
 fn ended(home: &Home, looks: u32) -> bool {
     (0..looks).any(|_| {
         let gone = !Lock::is_held(&home.lock_file());

@@ -50,9 +50,9 @@ pub(super) fn field(value: &Value, key: &str) -> String {
 /// An age in milliseconds, short.
 pub(super) fn age(ms: i64) -> String {
     match ms {
-        ..1_000 => format!("{ms} ms"),
-        ..60_000 => format!("{} s", ms / 1_000),
-        ..3_600_000 => format!("{} min", ms / 60_000),
+        ..=999 => format!("{ms} ms"),
+        1_000..=59_999 => format!("{} s", ms / 1_000),
+        60_000..=3_599_999 => format!("{} min", ms / 60_000),
         _ => format!("{} h", ms / 3_600_000),
     }
 }

@@ -43,7 +43,7 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, what: &'stat
 }
 
 /// The providers that `llm[].provider` may name.
-pub const PROVIDERS: &[&str] = &[
+const PROVIDERS: &[&str] = &[
     "openrouter",
     "openai",
     "anthropic",

@@ -121,7 +121,7 @@ pub struct BadKeyName(String);
 /// [`BadKeyName`] when the name is empty, too long, or no user's name where it must be one.
 pub fn fresh_key(
     id: KeyId,
-    name: String,
+    name: &str,
     role: Role,
     user: Option<UserId>,
     acts_for_others: Option<bool>,

@@ -266,7 +266,7 @@ fn estimate(request: &ModelRequest) -> u64 {
 fn retry_after(response: &Response) -> Option<u64> {
     let value = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
     let seconds: f64 = value.trim().parse().ok()?;
-    (seconds >= 0.0 && seconds.is_finite()).then(|| (seconds * 1000.0) as u64)
+    (seconds >= 0.0 && seconds.is_finite()).then_some((seconds * 1000.0) as u64)
 }
 
 fn error_message(body: &[u8]) -> String {

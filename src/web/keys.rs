@@ -79,7 +79,7 @@ pub(super) async fn create_key(
         .ok_or_else(|| ApiError::bad_request("role must be owner, developer or viewer"))?;
     let user = body.user_id.as_deref().map(UserId::parse).transpose()?;
     let id = KeyId::new(encode(kit.clock.fresh()));
-    let (info, act) = fresh_key(id, body.name, role, user, body.acts_for_others, kit.clock.now())
+    let (info, act) = fresh_key(id, &body.name, role, user, body.acts_for_others, kit.clock.now())
         .map_err(|bad| ApiError::bad_request(bad.to_string()))?;
     let act = Act { actor: format!("key:{}", caller.0.name), ..act };
     let secret = kit.clock.secret().map_err(|error| ApiError::unavailable(error.to_string()))?;

@@ -1,4 +1,7 @@
 //! All integration tests in one binary: the real server over real sockets, against a model server of our own.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::disallowed_methods, reason = "they look at the real world, whose clock is the real one")]
+#![expect(clippy::zombie_processes, reason = "a server that is dropped is killed and waited for")]
 
 mod rest;
 mod support;

@@ -103,6 +103,9 @@ where
     }
 
     /// Sends and waits for the answer. The message is on its way when this returns, before it is awaited.
+    ///
+    /// # Errors
+    /// When nobody is behind the door, or who was there ended before answering.
     pub fn send(&self, message: M) -> impl Future<Output = Result<M::Result, Unreachable>> + Send + use<M> {
         let name = self.slot.name;
         let request = self.pick().map(|behind| behind.recipient.send(Mail::new(message, &behind.vitals)));
@@ -113,6 +116,9 @@ where
     }
 
     /// Sends and waits for an answer that may itself be an error.
+    ///
+    /// # Errors
+    /// The answer's own, and those of [`Door::send`].
     pub fn ask<T, E>(&self, message: M) -> impl Future<Output = Result<T, E>> + Send + use<M, T, E>
     where
         M: Message<Result = Result<T, E>>,

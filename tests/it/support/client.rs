@@ -11,7 +11,7 @@ use super::server::PATIENCE;
 
 /// Somebody with a key.
 #[derive(Clone)]
-pub struct User {
+pub(crate) struct User {
     http: Client,
     pub base: String,
     pub key: String,
@@ -19,57 +19,57 @@ pub struct User {
 
 /// What a stream said.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Event {
+pub(crate) struct Event {
     pub name: String,
     pub data: Value,
     pub id: Option<String>,
 }
 
 impl User {
-    pub fn new(base: &str, key: &str) -> Self {
+    pub(crate) fn new(base: &str, key: &str) -> Self {
         atoll::net::install_tls();
         let http = Client::builder().pool_max_idle_per_host(256).build().unwrap();
         Self { http, base: base.to_owned(), key: key.to_owned() }
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
     }
 
-    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         answer(self.request(Method::GET, path)).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
         answer(self.request(Method::POST, path).json(&body)).await
     }
 
-    pub async fn patch(&self, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> (StatusCode, Value) {
         answer(self.request(Method::PATCH, path).json(&body)).await
     }
 
-    pub async fn delete(&self, path: &str) -> (StatusCode, Value) {
+    pub(crate) async fn delete(&self, path: &str) -> (StatusCode, Value) {
         answer(self.request(Method::DELETE, path)).await
     }
 
     /// Gets what must be there.
-    pub async fn look(&self, path: &str) -> Value {
+    pub(crate) async fn look(&self, path: &str) -> Value {
         let (status, body) = self.get(path).await;
         assert!(status.is_success(), "GET {path}: {status} {body}");
         body
     }
 
     /// Says something and reads all that comes.
-    pub async fn chat(&self, body: Value) -> Vec<Event> {
+    pub(crate) async fn chat(&self, body: Value) -> Vec<Event> {
         self.open(body).await.rest().await
     }
 
     /// Says something and gives the answer's words; whatever goes wrong is a panic.
-    pub async fn ask(&self, message: &str) -> String {
+    pub(crate) async fn ask(&self, message: &str) -> String {
         self.ask_as(json!({"message": message})).await
     }
 
-    pub async fn ask_as(&self, body: Value) -> String {
+    pub(crate) async fn ask_as(&self, body: Value) -> String {
         let events = self.chat(body).await;
         let response = events.iter().find(|event| event.name == "response");
         let response = response.unwrap_or_else(|| panic!("no answer: {events:#?}"));
@@ -77,17 +77,17 @@ impl User {
     }
 
     /// Says something and gives the stream.
-    pub async fn open(&self, body: Value) -> Stream {
+    pub(crate) async fn open(&self, body: Value) -> Stream {
         Stream::of(self.request(Method::POST, "/api/chat").json(&body)).await
     }
 
     /// Says something under a key.
-    pub async fn open_keyed(&self, key: &str, body: Value) -> Stream {
+    pub(crate) async fn open_keyed(&self, key: &str, body: Value) -> Stream {
         Stream::of(self.request(Method::POST, "/api/chat").header("idempotency-key", key).json(&body)).await
     }
 
     /// As `open_keyed`, for servers that may die at any moment.
-    pub async fn try_chat(&self, key: &str, body: Value) -> Result<Vec<Event>, String> {
+    pub(crate) async fn try_chat(&self, key: &str, body: Value) -> Result<Vec<Event>, String> {
         let request = self.request(Method::POST, "/api/chat").header("idempotency-key", key).json(&body);
         let response = request.send().await.map_err(|error| error.to_string())?;
         if !response.status().is_success() {
@@ -115,7 +115,7 @@ async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
 type Bytes = std::pin::Pin<Box<dyn futures_util::Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>;
 
 /// A stream of events.
-pub struct Stream {
+pub(crate) struct Stream {
     pub status: StatusCode,
     pub headers: reqwest::header::HeaderMap,
     parser: SseParser,
@@ -124,7 +124,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub async fn of(request: RequestBuilder) -> Self {
+    pub(crate) async fn of(request: RequestBuilder) -> Self {
         Self::from_response(request.send().await.unwrap())
     }
 
@@ -154,12 +154,12 @@ impl Stream {
     }
 
     /// The next event.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         self.try_next().await.unwrap()
     }
 
     /// Reads until an event of this name (and, with data, this) comes.
-    pub async fn until(&mut self, name: &str, so: impl Fn(&Value) -> bool) -> Event {
+    pub(crate) async fn until(&mut self, name: &str, so: impl Fn(&Value) -> bool) -> Event {
         let mut seen = Vec::new();
         while let Some(event) = self.next().await {
             if event.name == name && so(&event.data) {
@@ -171,7 +171,7 @@ impl Stream {
     }
 
     /// All that comes until the end.
-    pub async fn rest(mut self) -> Vec<Event> {
+    pub(crate) async fn rest(mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(event) = self.next().await {
             let last = matches!(event.name.as_str(), "done" | "error");
@@ -185,12 +185,12 @@ impl Stream {
 }
 
 /// The words of the answer in these events.
-pub fn answer_of(events: &[Event]) -> Option<String> {
+pub(crate) fn answer_of(events: &[Event]) -> Option<String> {
     let response = events.iter().find(|event| event.name == "response")?;
     response.data["text"].as_str().map(str::to_owned)
 }
 
 /// A short pause of the real world, where there is nothing to look at.
-pub async fn breathe() {
+pub(crate) async fn breathe() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }

@@ -19,7 +19,7 @@ use tokio::{
 
 /// What the model does with a request.
 #[derive(Debug, Clone)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// Say this.
     Say(String),
     /// Say this and call these tools.
@@ -37,18 +37,18 @@ pub enum Reply {
 }
 
 impl Reply {
-    pub fn say(text: impl Into<String>) -> Self {
+    pub(crate) fn say(text: impl Into<String>) -> Self {
         Self::Say(text.into())
     }
 
-    pub fn call(tool: &str, args: Value) -> Self {
+    pub(crate) fn call(tool: &str, args: Value) -> Self {
         Self::Call(String::new(), vec![(tool.to_owned(), args)])
     }
 }
 
 /// A request, in the terms of both protocols.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// Which one, from 1, in the order of arrival.
     pub number: u64,
     /// Path and query.
@@ -60,25 +60,25 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn is_anthropic(&self) -> bool {
+    pub(crate) fn is_anthropic(&self) -> bool {
         self.path.starts_with("/v1/messages")
     }
 
     /// The words of the last message, of whatever role.
-    pub fn last(&self) -> String {
+    pub(crate) fn last(&self) -> String {
         let messages = self.body["messages"].as_array().cloned().unwrap_or_default();
         messages.last().map(|message| words(&message["content"])).unwrap_or_default()
     }
 
     /// The words of the last message of the user's own.
-    pub fn last_user(&self) -> String {
+    pub(crate) fn last_user(&self) -> String {
         let messages = self.body["messages"].as_array().cloned().unwrap_or_default();
         let is_user = |message: &&Value| message["role"] == "user" && !words(&message["content"]).is_empty();
         messages.iter().rev().find(is_user).map(|message| words(&message["content"])).unwrap_or_default()
     }
 
     /// Results of tools that came since the last answer, joined.
-    pub fn results(&self) -> Vec<String> {
+    pub(crate) fn results(&self) -> Vec<String> {
         let messages = self.body["messages"].as_array().cloned().unwrap_or_default();
         let mut results = Vec::new();
         for message in messages.iter().rev() {
@@ -96,7 +96,7 @@ impl Request {
         results
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.body.to_string()
     }
 }
@@ -123,7 +123,7 @@ struct Shared {
 }
 
 /// The server; it lives on a thread of its own until it is dropped.
-pub struct MockModel {
+pub(crate) struct MockModel {
     shared: Arc<Shared>,
     address: SocketAddr,
     _stop: tokio::sync::oneshot::Sender<()>,
@@ -131,12 +131,12 @@ pub struct MockModel {
 
 impl MockModel {
     /// A model that does what the script says.
-    pub fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::run(Box::new(script), true)
     }
 
     /// A model that answers at once and remembers nothing: for figures.
-    pub fn instant(text: &'static str) -> Self {
+    pub(crate) fn instant(text: &'static str) -> Self {
         Self::run(Box::new(move |_| Reply::Say(text.to_owned())), false)
     }
 
@@ -166,32 +166,32 @@ impl MockModel {
     }
 
     /// The address for `base_url` of providers that speak chat completions.
-    pub fn openai(&self) -> String {
+    pub(crate) fn openai(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
     /// The address for `base_url` of Anthropic.
-    pub fn anthropic(&self) -> String {
+    pub(crate) fn anthropic(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Does something else from now on.
-    pub fn becomes(&self, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+    pub(crate) fn becomes(&self, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         *self.shared.script.lock().unwrap() = Arc::new(Box::new(script));
     }
 
     /// All requests so far.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
 
     /// How many requests there were.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.shared.count.load(Ordering::SeqCst)
     }
 
     /// What a real provider would have refused, in words.
-    pub fn refused(&self) -> Vec<String> {
+    pub(crate) fn refused(&self) -> Vec<String> {
         self.shared.refused.lock().unwrap().clone()
     }
 }

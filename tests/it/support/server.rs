@@ -11,17 +11,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long anything of the real world may take before the test gives up on it. Never waited for in full.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A home and a configuration, from which the server is started again and again.
-pub struct Site {
+pub(crate) struct Site {
     folder: TempDir,
     env: Vec<(String, String)>,
 }
 
 impl Site {
     /// A fresh home with this configuration, put below a `server` part that takes a free port.
-    pub fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("atoll-test-").tempdir().unwrap();
         let site = Self { folder, env: Vec::new() };
         site.configure(config);
@@ -29,17 +29,17 @@ impl Site {
     }
 
     /// Replaces the configuration; the next start reads it.
-    pub fn configure(&self, config: &str) {
+    pub(crate) fn configure(&self, config: &str) {
         let server = if config.contains("server:") { "" } else { "server: {port: 0}\n" };
         std::fs::write(self.config(), format!("{server}{config}\n")).unwrap();
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    pub fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.folder.path().join("home")
     }
 
@@ -48,11 +48,11 @@ impl Site {
     }
 
     /// A folder beside the home.
-    pub fn beside(&self) -> &Path {
+    pub(crate) fn beside(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_atoll"));
         command
             .env_clear()
@@ -68,12 +68,12 @@ impl Site {
     }
 
     /// Runs a command of the command line to its end.
-    pub fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).stdin(Stdio::null()).output().unwrap()
     }
 
     /// Runs a command that must succeed, and gives what it printed.
-    pub fn say(&self, args: &[&str]) -> String {
+    pub(crate) fn say(&self, args: &[&str]) -> String {
         let output = self.run(args);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "atoll {args:?} failed: {errors}");
@@ -81,22 +81,22 @@ impl Site {
     }
 
     /// An API key of this role.
-    pub fn key(&self, name: &str, role: &str) -> String {
+    pub(crate) fn key(&self, name: &str, role: &str) -> String {
         self.say(&["keys", "create", "--name", name, "--role", role])
     }
 
     /// Starts the server and waits until it is ready.
-    pub fn start(&self) -> Server {
+    pub(crate) fn start(&self) -> Server {
         self.start_with(&[])
     }
 
     /// Starts the server with more of an environment.
-    pub fn start_with(&self, env: &[(&str, &str)]) -> Server {
+    pub(crate) fn start_with(&self, env: &[(&str, &str)]) -> Server {
         self.try_start(env).unwrap_or_else(|log| panic!("the server did not come up:\n{log}"))
     }
 
     /// Starts the server; what it said when it does not come up.
-    pub fn try_start(&self, env: &[(&str, &str)]) -> Result<Server, String> {
+    pub(crate) fn try_start(&self, env: &[(&str, &str)]) -> Result<Server, String> {
         let log = self.folder.path().join("server.log");
         let errors = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut child = self
@@ -123,18 +123,18 @@ impl Site {
     }
 
     /// What the servers of this site logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
     }
 
     /// The store, to look at the state of the world.
-    pub fn store(&self) -> rusqlite::Connection {
+    pub(crate) fn store(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.home().join("atoll.db")).unwrap()
     }
 }
 
 /// A running server; killed when it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Where it listens.
     pub base: String,
@@ -144,28 +144,28 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
     /// The end of the world, at once.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.signal(Signal::KILL);
         self.child.wait().unwrap();
     }
 
     /// True when it has died by itself.
-    pub fn is_dead(&mut self) -> bool {
+    pub(crate) fn is_dead(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits for its end.
-    pub fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -177,7 +177,7 @@ impl Server {
     }
 
     /// Ends it as an operator does.
-    pub fn stop(self) -> ExitStatus {
+    pub(crate) fn stop(self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.wait()
     }
@@ -191,7 +191,7 @@ impl Drop for Server {
 }
 
 /// Looks again and again until something is so. A bounded poll of the real world, not a sleep.
-pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !so().await {
         assert!(began.elapsed() < PATIENCE, "in vain: {what}");
