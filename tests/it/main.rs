@@ -3,5 +3,27 @@
 #![expect(clippy::disallowed_methods, reason = "they look at the real world, whose clock is the real one")]
 #![expect(clippy::zombie_processes, reason = "a server that is dropped is killed and waited for")]
 
+mod access;
+mod actors;
+mod approvals;
+mod attachments;
+mod budgets;
+mod busy;
+mod cancel;
+mod cli;
+mod codecs;
+mod commands;
+mod crash;
+mod daemon;
+mod events;
+mod failover;
+mod history;
+mod limits;
+mod memories;
+mod openapi;
+mod prompt;
+mod records;
 mod rest;
+mod settings;
 mod support;
+mod tools;

@@ -1,0 +1,1 @@
+//! Who may do what: keys, roles, users, rate limit and lock-out, hosts, origins, body caps.

@@ -1,0 +1,1 @@
+//! The live tree, as REST and the command line show it, and its restarts.

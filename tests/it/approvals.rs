@@ -1,0 +1,1 @@
+//! Questions to a person: asked once, answered once, bound to what was shown.

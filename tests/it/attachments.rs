@@ -1,0 +1,1 @@
+//! Pictures, sound, documents: what a provider takes goes there, files come back as links.

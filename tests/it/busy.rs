@@ -1,0 +1,1 @@
+//! A message that comes while a turn runs: it waits, joins, or takes the turn's place.

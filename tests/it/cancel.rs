@@ -1,0 +1,1 @@
+//! `/cancel` and `/stop` in under a second, whatever is in flight.

@@ -1,0 +1,1 @@
+//! Both wire protocols from end to end.

@@ -1,0 +1,1 @@
+//! The server in the background, its end, and the second one that is refused.

@@ -1,0 +1,1 @@
+//! The stream of a user's events: order, replay, heart-beat.

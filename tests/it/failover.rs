@@ -1,0 +1,1 @@
+//! Providers that fail: who is asked next, who is left out, and what is said.

@@ -1,0 +1,1 @@
+//! What a conversation remembers over turns, clears and restarts.

@@ -1,0 +1,1 @@
+//! Every limit of a turn, flipped.

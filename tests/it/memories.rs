@@ -1,0 +1,1 @@
+//! Long-term memory over REST and through the tools.

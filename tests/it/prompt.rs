@@ -1,0 +1,1 @@
+//! What the model gets: a stable prefix, personas, memories, tools once.

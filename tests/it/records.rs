@@ -1,0 +1,1 @@
+//! Costs, users, keys, audit, health, metrics, files.
