@@ -5,11 +5,13 @@ mod actors;
 mod clock;
 mod local;
 mod models;
+mod parts;
 mod report;
 mod serve;
 
-pub use actors::{Assembled, Base, Doors, Parts, assemble, assemble_store};
+pub use actors::{Assembled, assemble, assemble_store};
 pub use clock::SystemClock;
 pub use local::{LocalStore, with_store};
 pub use models::{Found, find_models};
+pub use parts::{Base, Doors, Parts};
 pub use serve::{ServeError, serve};

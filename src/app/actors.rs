@@ -1,60 +1,35 @@
 //! Wires the actor tree: who knocks at whose door, on which thread, in which order all start and end.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix::prelude::*;
 use arc_swap::ArcSwap;
 
 use crate::{
     actors::{
-        db::{Db, DbKeeper, DbReader, messages::DbDoors},
-        delivery::{Delivery, messages::Deliver},
-        event_hub::{
-            EventHub,
-            messages::{Publish, Subscribe},
-        },
-        intake::{
-            Intake, IntakeDoors, IntakeSettings,
-            messages::{Offer, Order},
-        },
-        kernel::{Door, Life, Placement, Registry, Role},
-        llm_pool::{
-            LlmPool,
-            messages::{Complete, Providers},
-        },
-        outbox::{Outbox, OutboxDoors, messages::Fresh},
+        db::{Db, DbKeeper, DbReader},
+        delivery::Delivery,
+        event_hub::{EventHub, messages::Publish},
+        intake::{Intake, IntakeDoors, IntakeSettings},
+        kernel::{Door, Life, Registry, Role},
+        llm_pool::LlmPool,
+        outbox::{Outbox, OutboxDoors},
         root::{ChildHandle, ChildSpec, RootKit},
-        router::{
-            Router, RouterKit, SessionHandle,
-            messages::{Command, RestartSession, Route},
-        },
-        scheduler::{Scheduler, SchedulerDoors, messages::Tick},
+        router::{Router, RouterKit, SessionHandle},
+        scheduler::{Scheduler, SchedulerDoors},
         session::{Session, SessionDoors, SessionKit, SessionSettings},
-        skill_host::{
-            SkillHost, ToolDoors,
-            messages::{ListSkills, RunTool, Shelf},
-        },
+        skill_host::{SkillHost, ToolDoors, messages::Shelf},
     },
     channels::StreamChannel,
-    config::Config,
     domain::{
         outbound::{LiveEvent, STREAM_CHANNELS},
         skill::ToolBook,
     },
     llm,
-    ports::{
-        channel::{Channel, Resend},
-        clock::Clock,
-        metrics::Metrics,
-        model::Model,
-        persona::Personas,
-        tool::SharedSkills,
-    },
+    ports::channel::{Channel, Resend},
 };
+
+use super::parts::{Base, Doors, Parts};
 
 /// Connections that read the store.
 const READERS: usize = 2;
@@ -67,95 +42,6 @@ const STAGE_DELIVERY: u8 = 5;
 const STAGE_HUB: u8 = 6;
 const STAGE_READERS: u8 = 7;
 const STAGE_STORE: u8 = 8;
-
-/// What the actors of the store are made of.
-#[derive(Clone)]
-pub struct Base {
-    /// The store's file; its schema is up to date.
-    pub store: PathBuf,
-    /// The number of this run of the process.
-    pub boot: i64,
-    /// Time and ids.
-    pub clock: Arc<dyn Clock>,
-    /// Counters.
-    pub metrics: Metrics,
-    /// On which threads.
-    pub placement: Placement,
-}
-
-/// What the whole tree is made of.
-pub struct Parts {
-    /// What the store needs.
-    pub base: Base,
-    /// The configuration.
-    pub config: Config,
-    /// Who answers, in order.
-    pub models: Vec<Arc<dyn Model>>,
-    /// Skills.
-    pub skills: SharedSkills,
-    /// Who the assistant is.
-    pub personas: Arc<dyn Personas>,
-}
-
-/// All doors of the tree.
-#[derive(Clone)]
-pub struct Doors {
-    /// To the store.
-    pub db: DbDoors,
-    /// To the hub.
-    pub publish: Door<Publish>,
-    /// To the hub.
-    pub subscribe: Door<Subscribe>,
-    /// To the deliveries, by channel.
-    pub deliveries: HashMap<&'static str, Door<Deliver>>,
-    /// To the outbox.
-    pub fresh: Door<Fresh>,
-    /// To the models.
-    pub complete: Door<Complete>,
-    /// To the models.
-    pub providers: Door<Providers>,
-    /// To the tools.
-    pub tool: Door<RunTool>,
-    /// To the skills.
-    pub skills: Door<ListSkills>,
-    /// To the router.
-    pub route: Door<Route>,
-    /// To the router.
-    pub command: Door<Command>,
-    /// To the router.
-    pub restart_session: Door<RestartSession>,
-    /// To the intakes, by channel.
-    pub offer: HashMap<&'static str, Door<Offer>>,
-    /// To the intakes, by channel.
-    pub order: HashMap<&'static str, Door<Order>>,
-    /// To the scheduler.
-    pub tick: Door<Tick>,
-}
-
-impl Doors {
-    fn closed() -> Self {
-        fn by_channel<T>(door: impl Fn() -> T) -> HashMap<&'static str, T> {
-            STREAM_CHANNELS.into_iter().map(|channel| (channel, door())).collect()
-        }
-        Self {
-            db: DbDoors::closed(),
-            publish: Door::closed("the event hub"),
-            subscribe: Door::closed("the event hub"),
-            deliveries: by_channel(|| Door::closed("the delivery")),
-            fresh: Door::closed("the outbox"),
-            complete: Door::closed("the model pool"),
-            providers: Door::closed("the model pool"),
-            tool: Door::closed("the skill host"),
-            skills: Door::closed("the skill host"),
-            route: Door::closed("the router"),
-            command: Door::closed("the router"),
-            restart_session: Door::closed("the router"),
-            offer: by_channel(|| Door::closed("the intake")),
-            order: by_channel(|| Door::closed("the intake")),
-            tick: Door::closed("the scheduler"),
-        }
-    }
-}
 
 /// The tree, ready to be started by a root, and the doors to it.
 pub struct Assembled {

@@ -19,10 +19,7 @@ use crate::{
     store::{StoreError, schema},
 };
 
-use super::{
-    actors::{Base, assemble_store},
-    clock::SystemClock,
-};
+use super::{actors::assemble_store, clock::SystemClock, parts::Base};
 
 /// The store, opened.
 pub struct LocalStore {

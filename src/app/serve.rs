@@ -37,9 +37,10 @@ use crate::{
 };
 
 use super::{
-    actors::{Assembled, Base, Doors, Parts, assemble},
+    actors::{Assembled, assemble},
     clock::SystemClock,
     models::{Found, ModelsFault, find_models},
+    parts::{Base, Doors, Parts},
     report,
 };
 

@@ -3,6 +3,7 @@
 //! Read `entry` (what is stored), `event` (what comes in and what is to be done), then `step`.
 
 mod answer;
+mod apply;
 mod entry;
 mod event;
 mod fit;

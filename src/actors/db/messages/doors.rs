@@ -1,0 +1,109 @@
+//! The doors through which the store is reached.
+
+use actix::prelude::*;
+
+use crate::actors::kernel::Door;
+
+use super::{reads::*, writes::*};
+
+macro_rules! doors {
+    ($(#[$doc:meta])* $name:ident, $label:literal, $open:ident { $($field:ident: $message:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name {
+            $(#[doc = concat!("For [`", stringify!($message), "`].")] pub $field: Door<$message>),*
+        }
+
+        impl $name {
+            /// Doors with nobody behind them.
+            pub fn closed() -> Self {
+                Self { $($field: Door::closed($label)),* }
+            }
+
+            /// Puts an actor behind all of them.
+            pub fn $open<A>(&self, actor: &Addr<A>, vitals: &std::sync::Arc<crate::actors::kernel::Vitals>)
+            where
+                A: Actor<Context = Context<A>>
+                    $(+ Handler<crate::actors::kernel::Mail<$message>>)*,
+            {
+                $(self.$field.open(actor.clone().recipient(), std::sync::Arc::clone(vitals));)*
+            }
+        }
+    };
+}
+
+doors!(
+    /// The doors of the actor that writes.
+    WriteDoors, "the store", open {
+        write_turn: WriteTurn,
+        accept: Accept,
+        answer_direct: AnswerDirect,
+        cancel_queued: CancelQueued,
+        clear: ClearConversation,
+        take_over: TakeOver,
+        decide: Decide,
+        expire: Expire,
+        post: Post,
+        claim_outbox: ClaimOutbox,
+        settle_outbox: SettleOutbox,
+        store_memory: StoreMemory,
+        update_memory: UpdateMemory,
+        delete_memory: DeleteMemory,
+        used_memories: UsedMemories,
+        put_user: PutUser,
+        create_key: CreateKey,
+        revoke_key: RevokeKey,
+        touch_key: TouchKey,
+        audit: Audit,
+        put_file: PutFile,
+        wakeups_done: WakeupsDone,
+        prune: Prune,
+    }
+);
+doors!(
+    /// The doors of the actors that read.
+    ReadDoors, "the store's reader", open {
+        load: LoadConversation,
+        unfinished: Unfinished,
+        search_memories: SearchMemories,
+        list_memories: ListMemories,
+        get_memory: GetMemory,
+        list_approvals: ListApprovals,
+        costs: Costs,
+        today: Today,
+        list_users: ListUsers,
+        list_keys: ListKeys,
+        find_key: FindKey,
+        list_audit: ListAudit,
+        verify_audit: VerifyAudit,
+        replay: Replay,
+        last_event: LastEvent,
+        fate: FateOf,
+        under_way: UnderWay,
+        due_wakeups: DueWakeups,
+        get_file: GetFile,
+        health: Health,
+    }
+);
+
+/// All doors to the store.
+#[derive(Clone)]
+pub struct DbDoors {
+    /// To the actor that writes.
+    pub write: WriteDoors,
+    /// To the actors that read.
+    pub read: ReadDoors,
+    /// To the one that keeps house.
+    pub backup: Door<Backup>,
+}
+
+impl DbDoors {
+    /// Doors with nobody behind them.
+    pub fn closed() -> Self {
+        Self {
+            write: WriteDoors::closed(),
+            read: ReadDoors::closed(),
+            backup: Door::closed("the store's keeper"),
+        }
+    }
+}

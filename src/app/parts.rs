@@ -1,0 +1,111 @@
+//! What the actor tree is made of, and the doors to it.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use crate::{
+    actors::{
+        db::messages::DbDoors,
+        delivery::messages::Deliver,
+        event_hub::messages::{Publish, Subscribe},
+        intake::messages::{Offer, Order},
+        kernel::{Door, Placement},
+        llm_pool::messages::{Complete, Providers},
+        outbox::messages::Fresh,
+        router::messages::{Command, RestartSession, Route},
+        scheduler::messages::Tick,
+        skill_host::messages::{ListSkills, RunTool},
+    },
+    config::Config,
+    domain::outbound::STREAM_CHANNELS,
+    ports::{clock::Clock, metrics::Metrics, model::Model, persona::Personas, tool::SharedSkills},
+};
+
+/// What the actors of the store are made of.
+#[derive(Clone)]
+pub struct Base {
+    /// The store's file; its schema is up to date.
+    pub store: PathBuf,
+    /// The number of this run of the process.
+    pub boot: i64,
+    /// Time and ids.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// On which threads.
+    pub placement: Placement,
+}
+
+/// What the whole tree is made of.
+pub struct Parts {
+    /// What the store needs.
+    pub base: Base,
+    /// The configuration.
+    pub config: Config,
+    /// Who answers, in order.
+    pub models: Vec<Arc<dyn Model>>,
+    /// Skills.
+    pub skills: SharedSkills,
+    /// Who the assistant is.
+    pub personas: Arc<dyn Personas>,
+}
+
+/// All doors of the tree.
+#[derive(Clone)]
+pub struct Doors {
+    /// To the store.
+    pub db: DbDoors,
+    /// To the hub.
+    pub publish: Door<Publish>,
+    /// To the hub.
+    pub subscribe: Door<Subscribe>,
+    /// To the deliveries, by channel.
+    pub deliveries: HashMap<&'static str, Door<Deliver>>,
+    /// To the outbox.
+    pub fresh: Door<Fresh>,
+    /// To the models.
+    pub complete: Door<Complete>,
+    /// To the models.
+    pub providers: Door<Providers>,
+    /// To the tools.
+    pub tool: Door<RunTool>,
+    /// To the skills.
+    pub skills: Door<ListSkills>,
+    /// To the router.
+    pub route: Door<Route>,
+    /// To the router.
+    pub command: Door<Command>,
+    /// To the router.
+    pub restart_session: Door<RestartSession>,
+    /// To the intakes, by channel.
+    pub offer: HashMap<&'static str, Door<Offer>>,
+    /// To the intakes, by channel.
+    pub order: HashMap<&'static str, Door<Order>>,
+    /// To the scheduler.
+    pub tick: Door<Tick>,
+}
+
+impl Doors {
+    /// Doors with nobody behind them yet.
+    pub(super) fn closed() -> Self {
+        fn by_channel<T>(door: impl Fn() -> T) -> HashMap<&'static str, T> {
+            STREAM_CHANNELS.into_iter().map(|channel| (channel, door())).collect()
+        }
+        Self {
+            db: DbDoors::closed(),
+            publish: Door::closed("the event hub"),
+            subscribe: Door::closed("the event hub"),
+            deliveries: by_channel(|| Door::closed("the delivery")),
+            fresh: Door::closed("the outbox"),
+            complete: Door::closed("the model pool"),
+            providers: Door::closed("the model pool"),
+            tool: Door::closed("the skill host"),
+            skills: Door::closed("the skill host"),
+            route: Door::closed("the router"),
+            command: Door::closed("the router"),
+            restart_session: Door::closed("the router"),
+            offer: by_channel(|| Door::closed("the intake")),
+            order: by_channel(|| Door::closed("the intake")),
+            tick: Door::closed("the scheduler"),
+        }
+    }
+}
