@@ -1,4 +1,4 @@
-//! People.
+//! People, and what they wish for.
 
 use rusqlite::{Connection, params};
 
