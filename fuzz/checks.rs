@@ -1,0 +1,77 @@
+//! What must hold whatever comes in: shared by the fuzz targets and the test that runs their corpora.
+#![allow(dead_code, reason = "each fuzz target uses one of them")]
+
+use atoll::{
+    config,
+    llm::decode::{AnthropicDecoder, Decoder, OpenAiDecoder, decode_bytes},
+    net::sse::{SseEvent, SseParser, encode},
+};
+
+/// A value of the environment that no message may repeat.
+const CANARY: &str = "sk-canary-5d1f";
+
+/// Events are the same however the bytes are cut, and what is written again is read again.
+pub(crate) fn sse(bytes: &[u8]) {
+    let whole = SseParser::default().push(bytes);
+    let mut parser = SseParser::default();
+    let pieces: Result<Vec<_>, _> =
+        bytes.iter().map(|byte| parser.push(std::slice::from_ref(byte))).collect();
+    let pieces = pieces.map(|events| events.into_iter().flatten().collect::<Vec<_>>());
+    assert_eq!(whole, pieces, "cut into bytes, other events came");
+    for event in whole.into_iter().flatten() {
+        let again = SseParser::default().push(encode(&event).as_bytes());
+        assert_eq!(again, Ok(vec![written(event)]), "what was written was not read");
+    }
+}
+
+/// What a reader gets of an event that was written: line breaks are the protocol's own.
+fn written(event: SseEvent) -> SseEvent {
+    let one_line = |text: String| text.replace(['\r', '\n', '\0'], "");
+    SseEvent {
+        event: one_line(event.event),
+        data: event.data.replace("\r\n", "\n").replace('\r', "\n"),
+        id: event.id.map(one_line),
+    }
+}
+
+/// Chat completions.
+pub(crate) fn openai(bytes: &[u8]) {
+    decoded(bytes, || Box::new(OpenAiDecoder::default()));
+}
+
+/// Anthropic messages.
+pub(crate) fn anthropic(bytes: &[u8]) {
+    decoded(bytes, || Box::new(AnthropicDecoder::default()));
+}
+
+/// The same bytes come to the same answer, and the words that were streamed are those of the answer.
+fn decoded(bytes: &[u8], decoder: impl Fn() -> Box<dyn Decoder>) {
+    let first = decode_bytes(decoder(), bytes);
+    assert_eq!(first, decode_bytes(decoder(), bytes), "the same bytes came to another answer");
+    let Ok(parts) = first else { return };
+    let mut streamed = String::new();
+    let mut live = decoder();
+    for event in SseParser::default().push(bytes).unwrap_or_default() {
+        streamed.push_str(&live.event(&event).unwrap_or_default());
+    }
+    assert_eq!(streamed, parts.text, "the stream said something else than the answer");
+    assert!(parts.calls.len() <= bytes.len(), "more calls than bytes");
+}
+
+/// A configuration is understood or refused with reasons; neither ever shows a secret.
+pub(crate) fn config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let env = |_: &str| Some(CANARY.to_owned());
+    match config::parse(text, "config.yaml", &env) {
+        Ok(config) => {
+            let again = config::parse(text, "config.yaml", &env).map(|config| format!("{config:?}"));
+            assert_eq!(again.ok(), Some(format!("{config:?}")), "read twice, it says something else");
+        }
+        Err(error) => {
+            let said = error.to_string();
+            assert!(said.starts_with("config.yaml"), "an error without its file: {said}");
+            let secret = text.contains("api_key: ${") && !text.contains(CANARY);
+            assert!(!(secret && said.contains(CANARY)), "an error shows a secret: {said}");
+        }
+    }
+}
