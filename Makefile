@@ -1,0 +1,48 @@
+# make run    builds Atoll and starts it on config.yaml; nothing else needs to be installed
+# make test   everything that CI checks
+# make bench  measures, and prints the figures of benches/README.md
+# make fuzz   fuzzes each target for a minute (needs the nightly toolchain and cargo-fuzz)
+
+# What is built stays outside the clone, so that a second clone is quick.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/atoll/target
+export ATOLL_TOOLS ?= $(HOME)/.cache/atoll/tools
+export PATH := $(ATOLL_TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
+
+.PHONY: run test fmt lint check unit doc deny bench fuzz docs
+
+run:
+	cargo run --release --locked -- --config config.yaml start
+
+test: fmt lint unit doc deny
+	@echo "make test: all passed"
+
+fmt:
+	cargo fmt --check
+	cd fuzz && cargo fmt --check
+
+lint:
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --all-features -- -D warnings
+
+unit:
+	scripts/tool cargo-nextest
+	cargo nextest run --locked --all-features --profile ci
+
+doc:
+	cargo test --locked --all-features --doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
+
+deny:
+	scripts/tool cargo-deny
+	scripts/deny
+
+bench:
+	cargo bench --locked
+
+fuzz:
+	for target in sse openai anthropic config; do \
+		cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
+
+# Writes the generated parts of the documents anew.
+docs:
+	ATOLL_WRITE_DOCS=1 cargo test --locked --test docs
