@@ -27,3 +27,4 @@ mod rest;
 mod settings;
 mod support;
 mod tools;
+mod town;

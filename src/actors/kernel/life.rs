@@ -1,8 +1,9 @@
 //! What an actor holds of its own existence. Its drop is the only death notice, so a panic is seen too.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, panic::AssertUnwindSafe, sync::Arc};
 
 use actix::prelude::*;
+use futures_util::FutureExt as _;
 
 use super::{messages::ChildDown, vitals::Vitals};
 use crate::domain::restart::Cause;
@@ -22,6 +23,24 @@ pub fn install_panic_hook() {
         tracing::error!(place, message, "panic");
         LAST_PANIC.with_borrow_mut(|last| *last = Some(format!("panicked at {place}: {message}")));
     }));
+}
+
+/// Work that an actor started beside itself panicked; the actor lives on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it fell over (a panic; the log has its place)")]
+pub struct Panicked;
+
+/// Runs work that an actor starts beside itself. A panic in it ends the work alone, and is noted as the actor's
+/// last error.
+///
+/// # Errors
+/// [`Panicked`].
+pub async fn caught<T>(vitals: &Vitals, work: impl Future<Output = T>) -> Result<T, Panicked> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|_| {
+        let last = LAST_PANIC.with_borrow(Clone::clone);
+        vitals.note_error(last.unwrap_or_else(|| Panicked.to_string()));
+        Panicked
+    })
 }
 
 /// An actor's existence: its vitals, and the notice to its parent when it ends.

@@ -11,11 +11,11 @@ mod placement;
 mod vitals;
 
 pub use door::{Door, Refused, Unreachable};
-pub use life::{Life, install_panic_hook};
+pub use life::{Life, Panicked, caught, install_panic_hook};
 pub use mail::{Mail, Ticket};
 pub use nursery::{Fallen, Nursery};
 pub use placement::{Placement, Role};
-pub use vitals::{Registry, Standing, Vitals};
+pub use vitals::{Registry, Standing, VitalSigns, Vitals};
 
 #[cfg(test)]
 mod tests;

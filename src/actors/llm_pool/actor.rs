@@ -3,6 +3,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use actix::prelude::*;
+use tracing::Instrument as _;
 
 use crate::{
     actors::kernel::{Life, Mail, messages::*},
@@ -78,7 +79,8 @@ impl Handler<Mail<Complete>> for LlmPool {
 
     fn handle(&mut self, mail: Mail<Complete>, _: &mut Self::Context) -> Self::Result {
         let (call, _ticket) = mail.open();
-        Box::pin(complete(Rc::clone(&self.pool), call))
+        let span = call.span.clone();
+        Box::pin(complete(Rc::clone(&self.pool), call).instrument(span))
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    actors::kernel::Vitals,
+    actors::kernel::{Vitals, caught},
     domain::{
         Millis,
         budget::Amount,
@@ -213,9 +213,11 @@ async fn attempt(pool: &Pool, call: &Complete, at: usize, started: Millis) -> Re
         })
     };
     let began = pool.clock.now();
-    let asking = pool.models[at].ask(Arc::clone(&call.request), progress);
+    let asking =
+        caught(&pool.vitals, async { pool.models[at].ask(Arc::clone(&call.request), progress).await });
     let outcome = match tokio::time::timeout(remaining(pool, started), asking).await {
-        Ok(outcome) => outcome,
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panicked)) => Err(ModelError::Unavailable(panicked.to_string())),
         Err(_) => Err(ModelError::TimedOut),
     };
     in_flight.end(outcome.as_ref().map(|_| ()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use crate::{
     domain::model::{Answer, ModelError, ModelRequest},
@@ -21,6 +22,8 @@ pub struct Complete {
     pub progress: ProgressSink,
     /// Set when nobody waits any more.
     pub cancel: CancellationToken,
+    /// What log lines about the call carry.
+    pub span: Span,
 }
 
 /// How the providers are doing.

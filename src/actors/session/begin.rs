@@ -174,7 +174,7 @@ impl Session {
         let (turn, effects) = Turn::begin(now, opening, persona::context(&time, &facts));
         let seq = self.last_seq + 1;
         let open = OpenTurn { source, seq, touched };
-        self.works.insert(seq, Work::begun(turn, seq, open, acceptance));
+        self.works.insert(seq, Work::begun(turn, (&self.id, &self.user), seq, open, acceptance));
         self.make_current(seq, ctx);
         self.perform(seq, effects, ctx);
         if cancelled {

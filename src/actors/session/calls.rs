@@ -51,7 +51,8 @@ impl Session {
         let Some(work) = self.works.get_mut(&seq) else { return };
         let cancel = CancellationToken::new();
         work.asking = Some((cancel.clone(), input));
-        let answer = self.kit.doors.complete.ask(Complete { request, progress, cancel });
+        let span = work.span.clone();
+        let answer = self.kit.doors.complete.ask(Complete { request, progress, cancel, span });
         ctx.spawn(answer.into_actor(self).map(move |outcome, session, ctx| {
             session.answered(seq, ask, outcome, ctx);
         }));
@@ -95,6 +96,7 @@ impl Session {
         let Some(work) = self.works.get_mut(&seq) else { return };
         let cancel = CancellationToken::new();
         work.tools.insert(run.key, cancel.clone());
+        let span = work.span.clone();
         let context = ToolContext {
             user: self.user.clone(),
             conversation: self.id.clone(),
@@ -106,7 +108,7 @@ impl Session {
         let inbounds = work.turn.serves().to_vec();
         self.show(inbounds, Progress::Tool { name: name.clone(), phase: "started" });
         let began = self.kit.clock.now();
-        let output = self.kit.doors.tool.send(RunTool { call: run.call, context });
+        let output = self.kit.doors.tool.send(RunTool { call: run.call, context, span });
         ctx.spawn(output.into_actor(self).map(move |output, session, ctx| {
             let output = output.unwrap_or_else(|error| ToolOutput::failed(format!("Error: {error}.")));
             let took_ms = (session.kit.clock.now() - began).max(0).unsigned_abs();

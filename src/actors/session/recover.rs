@@ -86,9 +86,9 @@ impl Session {
                 (turn, effects)
             }
         };
-        tracing::info!(turn = %open.turn, conversation = %self.id, resumes = taken.resumes, "turn taken up again");
         let stored = open.entries.len();
-        let mut work = Work::resumed(turn, open.seq, taken.lease);
+        let mut work = Work::resumed(turn, (&self.id, &self.user), open.seq, taken.lease);
+        work.span.in_scope(|| tracing::info!(resumes = taken.resumes, "turn taken up again"));
         work.first = stored;
         self.works.insert(open.seq, work);
         if effects != [Effect::Park] {

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use actix::SpawnHandle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use tracing::{Span, field::Empty, info_span};
 
 use crate::domain::{
     budget::Amount,
+    ids::{ConversationId, UserId},
     inbound::{Accepted, Refused},
-    journal::{Lease, ModelCall, OpenTurn},
+    journal::{Lease, ModelCall, OpenTurn, Source},
     turn::{CallKey, Effect, Entry, Turn},
 };
 
@@ -19,6 +21,8 @@ pub(super) type Acceptance = oneshot::Sender<Result<Accepted, Refused>>;
 /// A turn and its surroundings.
 pub(super) struct Work {
     pub(super) turn: Turn,
+    /// What every log line about the turn carries.
+    pub(super) span: Span,
     pub(super) seq: i64,
     pub(super) lease: Lease,
     /// Effects that wait for those before them.
@@ -45,18 +49,30 @@ pub(super) struct Work {
 
 impl Work {
     /// A turn that begins.
-    pub(super) fn begun(turn: Turn, seq: i64, open: OpenTurn, acceptance: Option<Acceptance>) -> Self {
-        let mut work = Self::resumed(turn, seq, 0);
+    pub(super) fn begun(
+        turn: Turn,
+        whose: (&ConversationId, &UserId),
+        seq: i64,
+        open: OpenTurn,
+        acceptance: Option<Acceptance>,
+    ) -> Self {
+        let mut work = Self::resumed(turn, whose, seq, 0);
+        if let Source::New(message) = &open.source {
+            work.span.record("channel", &message.channel);
+        }
         (work.first, work.opening) = (0, Some((open, acceptance)));
         work
     }
 
     /// A turn that was found in the store.
-    pub(super) fn resumed(turn: Turn, seq: i64, lease: Lease) -> Self {
+    pub(super) fn resumed(turn: Turn, whose: (&ConversationId, &UserId), seq: i64, lease: Lease) -> Self {
+        let (conversation, user) = whose;
+        let span = info_span!("turn", turn = %turn.id(), %conversation, %user, channel = Empty);
         let (settled, _) = turn.spent();
         Self {
             first: turn.next_entry(),
             turn,
+            span,
             seq,
             lease,
             todo: VecDeque::new(),

@@ -127,9 +127,8 @@ impl Session {
         self.turns_done += 1;
         self.kit.metrics.turns.with_label_values(&[closed.outcome.as_str()]).inc();
         let (spent, _) = work.turn.spent();
+        let _turn = work.span.enter();
         tracing::info!(
-            turn = %work.turn.id(),
-            conversation = %self.id,
             outcome = closed.outcome.as_str(),
             answers = work.turn.answers(),
             tokens = spent.tokens,

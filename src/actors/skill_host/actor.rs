@@ -4,11 +4,12 @@ use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use actix::prelude::*;
 use jsonschema::Validator;
+use tracing::Instrument as _;
 
 use crate::{
     actors::{
         db::messages::*,
-        kernel::{Door, Life, Mail, messages::*},
+        kernel::{Door, Life, Mail, caught, messages::*},
     },
     domain::{ids::UserId, message::ToolCall},
     ports::{
@@ -169,17 +170,20 @@ impl Handler<Mail<RunTool>> for SkillHost {
     type Result = ResponseFuture<ToolOutput>;
 
     fn handle(&mut self, mail: Mail<RunTool>, _: &mut Self::Context) -> Self::Result {
-        let (RunTool { call, context }, _ticket) = mail.open();
+        let (RunTool { call, context, span }, _ticket) = mail.open();
         self.started += 1;
-        let kit = Rc::clone(&self.kit);
+        let (kit, vitals) = (Rc::clone(&self.kit), Arc::clone(self.life.vitals()));
         let known = self.shelf.load().get(&call.name).is_some();
-        Box::pin(async move {
+        let running = async move {
             let name = if known { call.name.clone() } else { "unknown".to_owned() };
-            let output = run_in_time(Rc::clone(&kit), call, context).await;
+            let output = caught(&vitals, run_in_time(Rc::clone(&kit), call, context)).await;
+            let output =
+                output.unwrap_or_else(|error| ToolOutput::failed(format!("Error: `{name}`: {error}.")));
             let outcome = if output.failed { "failed" } else { "ok" };
             kit.metrics.tool_calls.with_label_values(&[name.as_str(), outcome]).inc();
             output
-        })
+        };
+        Box::pin(running.instrument(span))
     }
 }
 

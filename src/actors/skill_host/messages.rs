@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use arc_swap::ArcSwap;
+use tracing::Span;
 
 use crate::{
     domain::{
@@ -24,6 +25,8 @@ pub struct RunTool {
     pub call: ToolCall,
     /// For whom, and as which call.
     pub context: ToolContext,
+    /// What log lines about the call carry.
+    pub span: Span,
 }
 
 /// All skills, active or not.
