@@ -11,3 +11,6 @@ mod writes;
 pub use keeper::DbKeeper;
 pub use reader::DbReader;
 pub use writer::Db;
+
+#[cfg(test)]
+mod tests;

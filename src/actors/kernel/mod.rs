@@ -18,4 +18,6 @@ pub use placement::{Placement, Role};
 pub use vitals::{Registry, Standing, VitalSigns, Vitals};
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -1,37 +1,14 @@
 //! Falls, doors and mail, with virtual time.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use actix::prelude::*;
 
 use super::{messages::*, *};
 use crate::{
-    domain::{
-        Millis,
-        restart::{Cause, Policy},
-    },
+    domain::restart::{Cause, Policy},
     ports::{clock::Clock, metrics::Metrics},
 };
-
-struct TestClock(tokio::time::Instant, AtomicI64);
-
-impl Clock for TestClock {
-    fn now(&self) -> Millis {
-        self.0.elapsed().as_millis() as Millis
-    }
-    fn fresh(&self) -> u128 {
-        self.1.fetch_add(1, Ordering::SeqCst) as u128
-    }
-    fn secret(&self) -> Result<[u8; 32], crate::ports::clock::NoRandom> {
-        Ok([7; 32])
-    }
-}
 
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "u32")]
@@ -165,8 +142,7 @@ struct Town {
 }
 
 fn town() -> Town {
-    tokio::time::pause();
-    let clock: Arc<dyn Clock> = Arc::new(TestClock(tokio::time::Instant::now(), AtomicI64::new(0)));
+    let clock = testing::TestClock::start();
     let door = Door::closed("worker");
     let registry = Registry::default();
     let parent =

@@ -4,3 +4,6 @@ mod actor;
 pub mod messages;
 
 pub use actor::{Outbox, OutboxDoors};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! The outbox alone: what it sends, what it stores of it, what it never sends twice.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix::prelude::*;
+
+use super::{Outbox, OutboxDoors, messages::Fresh};
+use crate::{
+    actors::{
+        db::messages::{ClaimOutbox, DbError, SettleOutbox},
+        delivery::messages::Deliver,
+        kernel::{Door, Mail, Vitals, messages::Stop, testing},
+    },
+    domain::{
+        ids::{ConversationId, UserId},
+        outbound::{Body, NewOutbox, OutboxRow, Sent},
+    },
+    ports::{channel::Resend, metrics::Metrics},
+};
+
+/// What the store and the platform would see, and what they answer.
+#[derive(Default)]
+struct World {
+    due: Vec<(OutboxRow, bool)>,
+    answers: VecDeque<Sent>,
+    delivered: Vec<i64>,
+    settled: Vec<(i64, Sent)>,
+    /// So many times the store cannot take what came of sending.
+    broken: u32,
+}
+
+type Shared = Arc<Mutex<World>>;
+
+/// The store and a platform in one.
+struct Neighbour(Shared);
+
+impl Actor for Neighbour {
+    type Context = Context<Self>;
+}
+
+impl Handler<Mail<ClaimOutbox>> for Neighbour {
+    type Result = Result<Vec<(OutboxRow, bool)>, DbError>;
+
+    fn handle(&mut self, _: Mail<ClaimOutbox>, _: &mut Self::Context) -> Self::Result {
+        Ok(std::mem::take(&mut self.0.lock().unwrap().due))
+    }
+}
+
+impl Handler<Mail<SettleOutbox>> for Neighbour {
+    type Result = Result<(), DbError>;
+
+    fn handle(&mut self, mail: Mail<SettleOutbox>, _: &mut Self::Context) -> Self::Result {
+        let (settle, _ticket) = mail.open();
+        let mut world = self.0.lock().unwrap();
+        if world.broken > 0 {
+            world.broken -= 1;
+            return Err(DbError::Failed("disk full".into()));
+        }
+        world.settled.extend(settle.sent);
+        Ok(())
+    }
+}
+
+impl Handler<Mail<Deliver>> for Neighbour {
+    type Result = ResponseFuture<Sent>;
+
+    fn handle(&mut self, mail: Mail<Deliver>, _: &mut Self::Context) -> Self::Result {
+        let (Deliver(row), _ticket) = mail.open();
+        let mut world = self.0.lock().unwrap();
+        world.delivered.push(row.id);
+        let answer = world.answers.pop_front().unwrap_or(Sent::Done);
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answer
+        })
+    }
+}
+
+fn message(id: i64, channel: &str) -> OutboxRow {
+    let user = UserId::parse("ann").unwrap();
+    OutboxRow {
+        id,
+        message: NewOutbox {
+            conversation: ConversationId::of(channel, &user, "main").unwrap(),
+            user,
+            turn: None,
+            answers: Vec::new(),
+            body: Body::Notice { title: "hello".into(), body: String::new() },
+        },
+        attempts: 1,
+    }
+}
+
+fn door<M>(neighbour: &Addr<Neighbour>, vitals: &Arc<Vitals>) -> Door<M>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+    Neighbour: Handler<Mail<M>>,
+{
+    let door = Door::closed("neighbour");
+    door.open(neighbour.clone().recipient(), Arc::clone(vitals));
+    door
+}
+
+/// An outbox with one platform `tower`, on which cut-off sends are not repeated.
+fn outbox(world: World) -> (Addr<Outbox>, Arc<Vitals>, Shared) {
+    let clock = testing::TestClock::start();
+    let world = Arc::new(Mutex::new(world));
+    let neighbour = Neighbour(Arc::clone(&world)).start();
+    let (life, vitals) = testing::orphan("outbox", &clock);
+    let doors = OutboxDoors {
+        claim: door(&neighbour, &vitals),
+        settle: door(&neighbour, &vitals),
+        deliveries: HashMap::from([("tower", (door(&neighbour, &vitals), Resend::Marked))]),
+    };
+    (Outbox::new(life, doors, clock, Metrics::new().unwrap()).start(), vitals, world)
+}
+
+async fn pass(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
+#[actix::test]
+async fn what_is_fresh_is_sent_at_once_and_its_outcome_stored() {
+    let later = Sent::Later { after_ms: 5_000, why: "slow down".into() };
+    let (outbox, vitals, world) =
+        outbox(World { answers: VecDeque::from([later.clone()]), ..World::default() });
+    outbox.send(Mail::new(Fresh(vec![message(1, "tower"), message(2, "tower")]), &vitals)).await.unwrap();
+    pass(500).await;
+    let mut world = world.lock().unwrap();
+    world.settled.sort_by_key(|(id, _)| *id);
+    assert_eq!(world.delivered, [1, 2]);
+    assert_eq!(world.settled, [(1, later), (2, Sent::Done)]);
+}
+
+#[actix::test]
+async fn what_an_earlier_run_may_have_sent_is_not_sent_again() {
+    let due = vec![(message(1, "tower"), true), (message(2, "tower"), false)];
+    let (_outbox, _, world) = outbox(World { due, ..World::default() });
+    pass(3_000).await;
+    let world = world.lock().unwrap();
+    assert_eq!(world.delivered, [2]);
+    assert!(matches!(&world.settled[0], (1, Sent::Unknown(_))), "{:?}", world.settled);
+}
+
+#[actix::test]
+async fn outcomes_that_the_store_cannot_take_are_stored_later() {
+    let (outbox, vitals, world) = outbox(World { broken: 2, ..World::default() });
+    outbox.send(Mail::new(Fresh(vec![message(7, "tower")]), &vitals)).await.unwrap();
+    pass(1_000).await;
+    assert!(world.lock().unwrap().settled.is_empty());
+    pass(10_000).await;
+    let world = world.lock().unwrap();
+    assert_eq!(world.settled, [(7, Sent::Done)]);
+    assert_eq!(world.delivered, [7], "it was sent again though only its outcome was not stored");
+}
+
+#[actix::test]
+async fn messages_of_a_channel_that_is_not_there_wait() {
+    let (outbox, vitals, world) = outbox(World::default());
+    outbox.send(Mail::new(Fresh(vec![message(3, "elsewhere")]), &vitals)).await.unwrap();
+    pass(100).await;
+    let world = world.lock().unwrap();
+    assert!(matches!(&world.settled[..], [(3, Sent::Later { .. })]), "{:?}", world.settled);
+}
+
+#[actix::test]
+async fn the_end_waits_for_what_is_being_sent() {
+    let (outbox, vitals, world) = outbox(World::default());
+    outbox.send(Mail::new(Fresh(vec![message(1, "tower")]), &vitals)).await.unwrap();
+    outbox.send(Mail::new(Stop { deadline: 10_000 }, &vitals)).await.unwrap();
+    assert_eq!(world.lock().unwrap().settled, [(1, Sent::Done)]);
+    pass(10).await;
+    assert!(!outbox.connected());
+}
