@@ -45,4 +45,4 @@ fuzz:
 
 # Writes the generated parts of the documents anew.
 docs:
-	ATOLL_WRITE_DOCS=1 cargo test --locked --test docs
+	ATOLL_WRITE_DOCS=1 cargo nextest run --locked --test it docs::the_readme
