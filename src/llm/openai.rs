@@ -247,7 +247,8 @@ impl OpenAiDecoder {
             self.model = Some(model.to_owned());
         }
         let usage = &frame["usage"];
-        if usage.is_object() {
+        // A block without what was read tells nothing: the estimate is better than a call that seems free.
+        if usage["prompt_tokens"].is_u64() {
             let cached = &usage["prompt_tokens_details"]["cached_tokens"];
             let cached = if cached.is_null() { &usage["prompt_cache_hit_tokens"] } else { cached };
             self.usage = Some(Usage {
