@@ -327,8 +327,7 @@ fn stop(reason: &str) -> Stop {
 }
 
 fn error(error: &Value) -> ModelError {
-    let message: String =
-        error["message"].as_str().unwrap_or("an error in the stream").chars().take(500).collect();
+    let message = error["message"].as_str().unwrap_or("an error in the stream").to_owned();
     match error["type"].as_str().unwrap_or_default() {
         "rate_limit_error" => ModelError::RateLimited { retry_after_ms: None },
         "authentication_error" | "permission_error" => ModelError::Auth(message),

@@ -241,7 +241,7 @@ impl OpenAiDecoder {
     fn note_frame(&mut self, frame: &Value) -> Result<(), ModelError> {
         if let Some(error) = frame.get("error").filter(|error| !error.is_null()) {
             let message = error["message"].as_str().or(error.as_str()).unwrap_or("an error in the stream");
-            return Err(ModelError::Unavailable(message.chars().take(500).collect()));
+            return Err(ModelError::Unavailable(message.to_owned()));
         }
         if let Some(model) = frame["model"].as_str() {
             self.model = Some(model.to_owned());
