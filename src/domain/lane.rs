@@ -142,8 +142,8 @@ impl Lane {
             }
             // The caller's doing, not the provider's.
             Err(ModelError::BadRequest(_) | ModelError::TooLong(_) | ModelError::Cancelled) => {}
-            Err(ModelError::Auth(why)) => {
-                slot.health = Health::Out { why: why.clone() };
+            Err(error @ ModelError::Auth(_)) => {
+                slot.health = Health::Out { why: error.to_string() };
                 return true;
             }
             Err(ModelError::RateLimited { retry_after_ms }) => {
@@ -236,7 +236,8 @@ mod tests {
         lane.ended(0, 1, Err(&ModelError::RateLimited { retry_after_ms: Some(700) }));
         assert_eq!(lane.choose(1, &[], all), Choice::WaitUntil(700));
         assert_eq!(used(lane.choose(700, &[], all)), 1);
-        assert_eq!(lane.choose(0, &[1], all), Choice::None("bad key".into()));
+        let why = "the provider refused its key: bad key";
+        assert_eq!(lane.choose(0, &[1], all), Choice::None(why.into()));
     }
 
     #[test]

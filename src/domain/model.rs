@@ -108,3 +108,17 @@ pub enum ModelError {
     #[error("no model could answer: {0}")]
     Exhausted(String),
 }
+
+impl ModelError {
+    /// The same error with its words changed, where it has some.
+    pub fn in_words(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::BadRequest(text) => Self::BadRequest(change(text)),
+            Self::TooLong(text) => Self::TooLong(change(text)),
+            Self::Auth(text) => Self::Auth(change(text)),
+            Self::Unavailable(text) => Self::Unavailable(change(text)),
+            Self::Exhausted(text) => Self::Exhausted(change(text)),
+            Self::RateLimited { .. } | Self::TimedOut | Self::Cancelled => self,
+        }
+    }
+}

@@ -303,17 +303,15 @@ impl AnthropicDecoder {
 
     /// The first block of usage has the input, later ones the output so far; each replaces what it names.
     fn note_usage(&mut self, usage: &Value) {
-        if !usage.is_object() {
-            return;
-        }
-        self.has_usage = true;
-        if usage.get("input_tokens").is_some_and(|tokens| !tokens.is_null()) {
+        if usage["input_tokens"].is_u64() {
+            // Without what was read, nothing was told: the estimate is better than a call that seems free.
+            self.has_usage = true;
             let cached = count(&usage["cache_read_input_tokens"]);
             let written = count(&usage["cache_creation_input_tokens"]);
             self.usage.input = count(&usage["input_tokens"]) + cached + written;
             (self.usage.cached, self.usage.cache_written) = (cached, written);
         }
-        if usage.get("output_tokens").is_some_and(|tokens| !tokens.is_null()) {
+        if usage["output_tokens"].is_u64() {
             self.usage.output = count(&usage["output_tokens"]);
         }
     }
@@ -329,8 +327,7 @@ fn stop(reason: &str) -> Stop {
 }
 
 fn error(error: &Value) -> ModelError {
-    let message: String =
-        error["message"].as_str().unwrap_or("an error in the stream").chars().take(500).collect();
+    let message = error["message"].as_str().unwrap_or("an error in the stream").to_owned();
     match error["type"].as_str().unwrap_or_default() {
         "rate_limit_error" => ModelError::RateLimited { retry_after_ms: None },
         "authentication_error" | "permission_error" => ModelError::Auth(message),

@@ -31,6 +31,8 @@ use super::{
 
 /// Largest body of an error, or of an answer that comes whole.
 const LARGEST_BODY: usize = 32 * 1024 * 1024;
+/// Longest words of a provider about an error that are kept, in characters.
+const LONGEST_ERROR: usize = 500;
 /// Version of the Anthropic API that the codec is written for.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
@@ -94,7 +96,10 @@ impl Model for HttpModel {
         progress: ProgressSink,
     ) -> BoxFuture<'static, Result<Reply, ModelError>> {
         let inner = Arc::clone(&self.inner);
-        Box::pin(async move { inner.ask(&request, &progress).await })
+        Box::pin(async move {
+            let outcome = inner.ask(&request, &progress).await;
+            outcome.map_err(|error| error.in_words(|words| inner.fit_to_show(&words)))
+        })
     }
 }
 
@@ -229,8 +234,7 @@ impl Inner {
         let status = response.status();
         let retry_after_ms = retry_after(&response);
         let body = self.body(response, silence).await.unwrap_or_default();
-        let message = self.without_key(&error_message(&body));
-        let message = format!("{} {message}", status.as_u16());
+        let message = format!("{} {}", status.as_u16(), error_message(&body));
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ModelError::Auth(message),
             StatusCode::TOO_MANY_REQUESTS => ModelError::RateLimited { retry_after_ms },
@@ -248,13 +252,19 @@ impl Inner {
         if error.is_timeout() {
             return ModelError::TimedOut;
         }
+        if error.is_builder() {
+            let what = "its `base_url` or its `api_key` has characters that cannot be sent";
+            return ModelError::Auth(what.into());
+        }
         let what = if error.is_connect() { "cannot be reached" } else { "hung up" };
         ModelError::Unavailable(format!("{} {what}", self.config.name))
     }
 
-    fn without_key(&self, text: &str) -> String {
+    /// A provider's words about an error: without the key, which some of them quote, and only then cut.
+    fn fit_to_show(&self, words: &str) -> String {
         let key = self.config.api_key.reveal();
-        if key.is_empty() { text.to_owned() } else { text.replace(key, "(the key)") }
+        let words = if key.is_empty() { words.to_owned() } else { words.replace(key, "(the key)") };
+        words.chars().take(LONGEST_ERROR).collect()
     }
 }
 
@@ -275,7 +285,7 @@ fn error_message(body: &[u8]) -> String {
     let error = &value["error"];
     let message = error["message"].as_str().or(error.as_str()).or(value["message"].as_str());
     let message = message.map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned);
-    message.trim().chars().take(500).collect()
+    message.trim().to_owned()
 }
 
 /// How providers say that a conversation does not fit.

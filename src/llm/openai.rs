@@ -241,13 +241,14 @@ impl OpenAiDecoder {
     fn note_frame(&mut self, frame: &Value) -> Result<(), ModelError> {
         if let Some(error) = frame.get("error").filter(|error| !error.is_null()) {
             let message = error["message"].as_str().or(error.as_str()).unwrap_or("an error in the stream");
-            return Err(ModelError::Unavailable(message.chars().take(500).collect()));
+            return Err(ModelError::Unavailable(message.to_owned()));
         }
         if let Some(model) = frame["model"].as_str() {
             self.model = Some(model.to_owned());
         }
         let usage = &frame["usage"];
-        if usage.is_object() {
+        // A block without what was read tells nothing: the estimate is better than a call that seems free.
+        if usage["prompt_tokens"].is_u64() {
             let cached = &usage["prompt_tokens_details"]["cached_tokens"];
             let cached = if cached.is_null() { &usage["prompt_cache_hit_tokens"] } else { cached };
             self.usage = Some(Usage {

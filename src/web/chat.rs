@@ -193,11 +193,13 @@ impl Follow {
         let mut next = if before { self.settled().await } else { Ok(Next::More) };
         while let Ok(Next::More) = next {
             next = tokio::select! {
+                biased;
                 event = live.recv() => match event {
                     Some(event) => self.show(&event).await,
                     None => self.lost_sight().await,
                 },
                 () = self.events.hung_up() => Err(HungUp),
+                () = self.kit.closing.cancelled() => self.lost_sight().await,
             };
         }
     }
@@ -249,7 +251,7 @@ impl Follow {
         }
     }
 
-    /// The live events ended: this client was too slow, or the hub fell.
+    /// The live events ended: this client was too slow, the hub fell, or the server closes.
     async fn lost_sight(&self) -> Result<Next, HungUp> {
         if let Next::End = self.settled().await? {
             return Ok(Next::End);

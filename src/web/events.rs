@@ -89,13 +89,15 @@ async fn follow(
     let shown = if after.is_some() { last } else { 0 };
     loop {
         let event = tokio::select! {
+            biased;
             event = live.recv() => event,
             () = events.hung_up() => return Err(HungUp),
+            () = kit.closing.cancelled() => None,
         };
         match event.as_deref() {
             Some(LiveEvent::Sent(row)) if row.id > shown && is_ours(row) => show(events, row).await?,
             Some(_) => {}
-            // Too slow, or the hub fell: the client reconnects with the last id that it has.
+            // Too slow, the hub fell, or the server closes: the client reconnects with the last id that it has.
             None => return Ok(()),
         }
     }

@@ -19,6 +19,8 @@ use crate::{
 
 /// How often a quiet stream shows that it lives.
 const HEART_BEAT: Duration = Duration::from_secs(15);
+/// How long the last events may take to arrive when the server closes.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Events that a slow client may be behind.
 const BEHIND: usize = 64;
 
@@ -80,7 +82,8 @@ async fn next(
             Some(bytes)
         }
         _ = beat.tick() => Some(Bytes::from_static(b": ping\n\n")),
-        () = closing.cancelled() => None,
+        // What was decided before the end is still on its way here.
+        () = closing.cancelled() => tokio::time::timeout(LAST_WORDS, queue.recv()).await.ok().flatten(),
     }
 }
 

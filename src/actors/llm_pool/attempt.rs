@@ -187,7 +187,10 @@ async fn rounds(pool: &Pool, call: &Complete) -> Result<Answer, ModelError> {
                 continue;
             }
             Choice::WaitUntil(until) => until,
-            Choice::None(why) if tried.is_empty() => return Err(exhausted(last, &why)),
+            // The last error is among the reasons already, when there was one.
+            Choice::None(why) if tried.is_empty() => {
+                return Err(exhausted(last.clone(), if last.is_none() { &why } else { "" }));
+            }
             Choice::None(_) => {
                 let wait = backoff(round, FIRST_WAIT, LONGEST_WAIT, pool.clock.dice());
                 pool.clock.now() + i64::try_from(wait).unwrap_or(0)

@@ -6,7 +6,7 @@ pub(crate) mod model;
 pub(crate) mod server;
 
 pub(crate) use client::{Event, Stream, User, answer_of};
-pub(crate) use model::{MockModel, Reply, Request};
+pub(crate) use model::{Gate, MockModel, Reply, Request, Then};
 pub(crate) use server::{PATIENCE, Server, Site, until};
 
 /// A configuration with one provider that speaks chat completions, and more below it.
@@ -15,4 +15,22 @@ pub(crate) fn with_model(model: &MockModel, more: &str) -> String {
         "llm: {{provider: openai-compatible, base_url: '{}', model: mock, api_key: test-key}}\n{more}",
         model.openai()
     )
+}
+
+/// A configuration with one provider that speaks Anthropic messages, and more below it.
+pub(crate) fn with_anthropic(model: &MockModel, more: &str) -> String {
+    format!(
+        "llm: {{provider: anthropic, base_url: '{}', model: mock, api_key: test-key}}\n{more}",
+        model.anthropic()
+    )
+}
+
+/// A model server for each wire protocol, with the configuration that makes Atoll speak it.
+pub(crate) fn both(
+    script: impl Fn(&Request) -> Reply + Clone + Send + Sync + 'static,
+    more: &str,
+) -> [(MockModel, String); 2] {
+    let (one, two) = (MockModel::start(script.clone()), MockModel::start(script));
+    let (chat, messages) = (with_model(&one, more), with_anthropic(&two, more));
+    [(one, chat), (two, messages)]
 }

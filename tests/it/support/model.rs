@@ -34,6 +34,42 @@ pub(crate) enum Reply {
     BreakOff(String),
     /// Say nothing at all, until the client hangs up.
     Hang,
+    /// Send this as a stream of events, to the letter, then end so.
+    Raw(String, Then),
+    /// Do this when the gate is open.
+    Held(Gate, Box<Reply>),
+}
+
+/// What comes after a stream that was sent to the letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The end, as HTTP wants it.
+    End,
+    /// The connection breaks.
+    HangUp,
+    /// Nothing, until the client hangs up.
+    Silence,
+}
+
+/// Holds replies back until it is opened.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate(tokio::sync::watch::Sender<bool>);
+
+impl Gate {
+    /// A gate that is shut.
+    pub(crate) fn new() -> Self {
+        Self(tokio::sync::watch::Sender::new(false))
+    }
+
+    /// Lets all through, now and later.
+    pub(crate) fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// This reply, when the gate is open.
+    pub(crate) fn then(&self, reply: Reply) -> Reply {
+        Reply::Held(self.clone(), Box::new(reply))
+    }
 }
 
 impl Reply {
@@ -372,6 +408,22 @@ async fn answer(write: &mut OwnedWriteHalf, request: &Request, reply: Reply) -> 
             }
             head.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
             write.write_all(head.as_bytes()).await.ok()
+        }
+        Reply::Held(gate, reply) => {
+            let _ = gate.0.subscribe().wait_for(|open| *open).await;
+            Box::pin(answer(write, request, *reply)).await
+        }
+        Reply::Raw(body, then) => {
+            write.write_all(chunked_head().as_bytes()).await.ok()?;
+            chunk(write, &body).await?;
+            match then {
+                Then::End => write.write_all(b"0\r\n\r\n").await.ok(),
+                Then::HangUp => None,
+                Then::Silence => {
+                    tokio::time::sleep(Duration::from_secs(3_600)).await;
+                    None
+                }
+            }
         }
         Reply::Hang => {
             tokio::time::sleep(Duration::from_secs(3_600)).await;
