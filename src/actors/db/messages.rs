@@ -284,6 +284,11 @@ message!(
     LastEvent {} -> i64
 );
 message!(
+    /// The message that was accepted before under the same external id.
+    Known { /// The one that comes now.
+        message: NewInbound } -> Option<InboundId>
+);
+message!(
     /// What became of an accepted message.
     FateOf { /// Which.
         inbound: InboundId } -> Option<Fate>
@@ -386,6 +391,7 @@ doors!(
         verify_audit: VerifyAudit,
         replay: Replay,
         last_event: LastEvent,
+        known: Known,
         fate: FateOf,
         under_way: UnderWay,
         due_wakeups: DueWakeups,
