@@ -190,6 +190,15 @@ pub(crate) fn answer_of(events: &[Event]) -> Option<String> {
     response.data["text"].as_str().map(str::to_owned)
 }
 
+/// The code of an error, whose shape is the only one that there is.
+pub(crate) fn code_of(body: &Value) -> &str {
+    let error = &body["error"];
+    assert_eq!(body.as_object().map(|body| body.len()), Some(1), "no error: {body}");
+    assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
+    assert!(error["details"].is_object(), "{body}");
+    error["code"].as_str().unwrap_or_else(|| panic!("no code: {body}"))
+}
+
 /// A short pause of the real world, where there is nothing to look at.
 pub(crate) async fn breathe() {
     tokio::time::sleep(Duration::from_millis(20)).await;
