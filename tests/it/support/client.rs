@@ -33,7 +33,12 @@ impl User {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
+        self.bare(method, path).bearer_auth(&self.key)
+    }
+
+    /// A request without the key.
+    pub(crate) fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
