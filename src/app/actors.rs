@@ -355,6 +355,7 @@ fn intake_doors(doors: &Doors) -> IntakeDoors {
     IntakeDoors {
         route: doors.route.clone(),
         command: doors.command.clone(),
+        known: doors.db.read.known.clone(),
         answer: doors.db.write.answer_direct.clone(),
         decide: doors.db.write.decide.clone(),
         memories: doors.db.read.list_memories.clone(),

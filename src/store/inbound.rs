@@ -39,17 +39,42 @@ pub fn accept(db: &Connection, new: &NewInbound, state: State, turn: Option<&Tur
     if changed == 1 {
         return Ok(Accepted::New);
     }
-    let sql = "SELECT id, text, conversation_id FROM inbound WHERE channel = ?1 AND external_id = ?2";
-    let first = row(db, sql, params![new.channel, new.external_id], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-    })?;
-    match first {
-        Some((id, text, conversation)) if text == new.text && conversation == new.conversation.as_str() => {
-            Ok(Accepted::Duplicate { first: InboundId::new(id) })
-        }
-        Some(_) => Err(StoreError::KeyReused),
+    match known(db, new)? {
+        Some(first) => Ok(Accepted::Duplicate { first }),
         None => Err(StoreError::Corrupt("an inbound row conflicts with none".into())),
     }
+}
+
+/// The message that was accepted before under the same external id.
+///
+/// # Errors
+/// [`StoreError::KeyReused`] when the earlier one has other words, other files or another place.
+pub fn known(db: &Connection, new: &NewInbound) -> Result<Option<InboundId>> {
+    let sql = "SELECT id, text, conversation_id, attachments FROM inbound
+               WHERE channel = ?1 AND external_id = ?2";
+    let first = row(db, sql, params![new.channel, new.external_id], |row| {
+        let text: String = row.get(1)?;
+        let conversation: String = row.get(2)?;
+        let same = text == new.text
+            && conversation == new.conversation.as_str()
+            && same_files(&files(row.get(3)?)?, &new.attachments);
+        Ok((InboundId::new(row.get::<_, String>(0)?), same))
+    })?;
+    match first {
+        Some((first, true)) => Ok(Some(first)),
+        Some((_, false)) => Err(StoreError::KeyReused),
+        None => Ok(None),
+    }
+}
+
+/// True when the files look alike: each time that a message comes its files are stored under new ids.
+fn same_files(old: &[FileRef], new: &[FileRef]) -> bool {
+    let looks = |file: &FileRef| (file.name.clone(), file.media_type.clone(), file.size);
+    old.iter().map(looks).eq(new.iter().map(looks))
+}
+
+fn files(stored: Option<String>) -> Result<Vec<FileRef>> {
+    Ok(stored.map(|text| from_json(&text)).transpose()?.unwrap_or_default())
 }
 
 /// Gives a message that waited to a turn. False when it was taken up or withdrawn.
@@ -126,15 +151,11 @@ pub fn under_way(db: &Connection, user: &UserId) -> Result<Vec<(String, String, 
 }
 
 fn read(row: &rusqlite::Row<'_>) -> Result<Inbound> {
-    let attachments: Option<String> = row.get(2)?;
     let state: String = row.get(3)?;
     Ok(Inbound {
         id: InboundId::new(row.get::<_, String>(0)?),
         text: row.get(1)?,
-        attachments: attachments
-            .map(|text| from_json::<Vec<FileRef>>(&text))
-            .transpose()?
-            .unwrap_or_default(),
+        attachments: files(row.get(2)?)?,
         state: State::parse(&state).ok_or_else(|| StoreError::Corrupt(format!("inbound state `{state}`")))?,
         turn: row.get::<_, Option<String>>(4)?.map(TurnId::new),
         received_at: row.get(5)?,

@@ -123,7 +123,12 @@ pub fn list(
         "SELECT {COLUMNS} FROM memories WHERE user_id = ?1 AND (?2 IS NULL OR category = ?2)
          ORDER BY updated_at DESC, rank DESC LIMIT ?3 OFFSET ?4"
     );
-    rows(db, &sql, params![user.as_str(), category, limit as i64, offset as i64], read)
+    rows(
+        db,
+        &sql,
+        params![user.as_str(), category, limit as i64, i64::try_from(offset).unwrap_or(i64::MAX)],
+        read,
+    )
 }
 
 /// Counts the use of facts.

@@ -77,6 +77,26 @@ pub(super) async fn authenticate(
     Ok(principal)
 }
 
+/// The key of a request that was let in, to look at again as long as its answer is read.
+pub(super) struct Shown {
+    hash: Option<[u8; 32]>,
+    address: Option<IpAddr>,
+}
+
+impl Shown {
+    pub(super) fn by(request: &HttpRequest) -> Self {
+        let hash = shown_key(request.headers()).map(hash_key);
+        Self { hash, address: request.peer_addr().map(|peer| peer.ip()) }
+    }
+
+    /// True while the key is valid. A store that cannot say is no reason to go on.
+    pub(super) async fn stands(&self, kit: &WebKit) -> bool {
+        let Some(hash) = &self.hash else { return false };
+        let now = kit.clock.now();
+        known(kit, hash, now).is_some() || matches!(look_up(kit, hash, self.address, now).await, Ok(Some(_)))
+    }
+}
+
 fn locked(checked: Result<(), u64>) -> ApiResult<()> {
     checked.map_err(|wait| {
         let message = "too many wrong keys from this address";

@@ -19,6 +19,7 @@ use crate::{
 
 use super::{
     access::Caller,
+    body::Maybe,
     error::{ApiError, ApiResult, ErrorBody},
     kit::WebKit,
     shapes::ApprovalShape,
@@ -123,10 +124,9 @@ pub(super) async fn approve(
     kit: web::Data<WebKit>,
     caller: Caller,
     path: web::Path<String>,
-    body: Option<web::Json<Reason>>,
+    body: Maybe<Reason>,
 ) -> ApiResult<HttpResponse> {
-    let reason = body.and_then(|body| body.into_inner().reason);
-    decide(&kit, caller, path.into_inner(), true, reason).await
+    decide(&kit, caller, path.into_inner(), true, body.0.reason).await
 }
 
 /// Refuse what was asked for, with a reason that the model is told.
@@ -141,8 +141,7 @@ pub(super) async fn reject(
     kit: web::Data<WebKit>,
     caller: Caller,
     path: web::Path<String>,
-    body: Option<web::Json<Reason>>,
+    body: Maybe<Reason>,
 ) -> ApiResult<HttpResponse> {
-    let reason = body.and_then(|body| body.into_inner().reason);
-    decide(&kit, caller, path.into_inner(), false, reason).await
+    decide(&kit, caller, path.into_inner(), false, body.0.reason).await
 }

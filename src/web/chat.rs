@@ -247,7 +247,12 @@ impl Follow {
                 self.events.send("error", sse::withdrawn(Outcome::Cancelled)).await?;
                 Ok(Next::End)
             }
-            (State::Answered | State::Queued | State::Running, _) => Ok(Next::More),
+            (State::Answered, None) => {
+                let message = "this message was answered, and the answer is not kept any more";
+                self.events.send("error", json!({"message": message, "code": "answer_gone"})).await?;
+                Ok(Next::End)
+            }
+            (State::Queued | State::Running, _) => Ok(Next::More),
         }
     }
 

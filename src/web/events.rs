@@ -1,6 +1,6 @@
 //! `GET /api/events/{userId}`: everything that goes out to a user, live, and from where they left off.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse, get, http::StatusCode, web};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     actors::{
-        db::messages::Replay,
+        db::messages::{LastEvent, Replay},
         event_hub::messages::{Subscribe, Topic},
     },
     domain::{
@@ -19,8 +19,8 @@ use crate::{
 };
 
 use super::{
-    access::Caller,
-    error::{ApiResult, ErrorBody},
+    access::{Caller, Shown},
+    error::{ApiError, ApiResult, ErrorBody},
     kit::WebKit,
     shapes::time,
     sse::{self, Events, HungUp},
@@ -49,56 +49,89 @@ pub(super) async fn watch(
     caller: Caller,
     request: HttpRequest,
     path: web::Path<String>,
-    query: web::Query<std::collections::HashMap<String, String>>,
+    query: web::Query<HashMap<String, String>>,
 ) -> ApiResult<HttpResponse> {
     let Caller(principal) = caller;
     principal.needs(Role::Viewer)?;
     let user = principal.acting_as(Some(UserId::parse(&path)?))?;
-    let header = request.headers().get("last-event-id").and_then(|value| value.to_str().ok());
-    let after = header.or(query.get("after").map(String::as_str)).and_then(|id| id.parse::<i64>().ok());
+    let after = last_read(&request, &query)?;
     // Watch first, then read what was missed: nothing falls between.
     let live = kit.doors.subscribe.send(Subscribe(Topic::User(user.clone()))).await?;
+    let last = match after {
+        Some(after) => after,
+        None => kit.doors.db.read.last_event.ask(LastEvent {}).await?,
+    };
     let (events, response) = sse::stream(StatusCode::OK, kit.closing.clone());
+    let watch = Watch { kit: kit.into_inner(), shown: Shown::by(&request), events, user, last };
     actix_web::rt::spawn(async move {
-        let _ = follow(&kit, &events, &user, after, live).await;
+        let _ = watch.follow(live).await;
     });
     Ok(response)
 }
 
-async fn follow(
-    kit: &WebKit,
-    events: &Events,
-    user: &UserId,
-    after: Option<i64>,
-    mut live: mpsc::Receiver<Arc<LiveEvent>>,
-) -> Result<(), HungUp> {
-    let mut last = after.unwrap_or(i64::MAX);
-    while last < i64::MAX {
-        let replay =
-            Replay { user: user.clone(), channels: STREAM_CHANNELS.to_vec(), after: last, limit: PAGE };
-        let Ok((page, more)) = kit.doors.db.read.replay.ask(replay).await else { return Err(HungUp) };
-        for row in page {
-            last = row.id;
-            show(events, &row).await?;
-        }
-        match more {
-            Some(looked) => last = looked,
-            None => break,
+/// The last event that the client has read, if it says so.
+fn last_read(request: &HttpRequest, query: &HashMap<String, String>) -> ApiResult<Option<i64>> {
+    let header = request.headers().get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
+    let Some(id) = header.or(query.get("after").map(String::as_str)).filter(|id| !id.is_empty()) else {
+        return Ok(None);
+    };
+    let id = id.parse::<i64>().ok().filter(|id| *id >= 0);
+    id.map(Some).ok_or_else(|| ApiError::bad_request("Last-Event-ID and after must be an event's number"))
+}
+
+/// One client that follows one user.
+struct Watch {
+    kit: Arc<WebKit>,
+    shown: Shown,
+    events: Events,
+    user: UserId,
+    /// The last message that was looked at.
+    last: i64,
+}
+
+impl Watch {
+    /// What is shown always comes from the store, in the order of its numbers: what is told live may come in
+    /// another, and a client that leaves in between would not see what it missed.
+    async fn follow(mut self, mut live: mpsc::Receiver<Arc<LiveEvent>>) -> Result<(), HungUp> {
+        self.catch_up().await?;
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = live.recv() => event,
+                () = self.events.hung_up() => return Err(HungUp),
+                () = self.kit.closing.cancelled() => None,
+            };
+            match event.as_deref() {
+                Some(LiveEvent::Sent(row)) if row.id > self.last && is_ours(row) => {
+                    // The key may have been revoked since.
+                    if !self.shown.stands(&self.kit).await {
+                        return Ok(());
+                    }
+                    self.catch_up().await?;
+                }
+                Some(_) => {}
+                // Too slow, the hub fell, or the server closes: the client reconnects with the last id that it has.
+                None => return Ok(()),
+            }
         }
     }
-    let shown = if after.is_some() { last } else { 0 };
-    loop {
-        let event = tokio::select! {
-            biased;
-            event = live.recv() => event,
-            () = events.hung_up() => return Err(HungUp),
-            () = kit.closing.cancelled() => None,
-        };
-        match event.as_deref() {
-            Some(LiveEvent::Sent(row)) if row.id > shown && is_ours(row) => show(events, row).await?,
-            Some(_) => {}
-            // Too slow, the hub fell, or the server closes: the client reconnects with the last id that it has.
-            None => return Ok(()),
+
+    /// Shows all that is stored after the last one.
+    async fn catch_up(&mut self) -> Result<(), HungUp> {
+        loop {
+            let (user, channels) = (self.user.clone(), STREAM_CHANNELS.to_vec());
+            let replay = Replay { user, channels, after: self.last, limit: PAGE };
+            let Ok((page, more)) = self.kit.doors.db.read.replay.ask(replay).await else {
+                return Err(HungUp);
+            };
+            for row in page {
+                self.last = row.id;
+                show(&self.events, &row).await?;
+            }
+            match more {
+                Some(looked) => self.last = looked,
+                None => return Ok(()),
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse, get,
-    http::header::{self, ContentDisposition, DispositionParam, DispositionType},
+    http::header::{self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue},
     web,
 };
 
@@ -40,13 +40,24 @@ pub(super) async fn file(
         .filter(|(_, user)| caller.0.acting_as(Some(user.clone())).is_ok())
         .ok_or_else(|| ApiError::not_found("file"))?;
     let bytes = kit.files.read(&id).await.map_err(|_| ApiError::not_found("file"))?;
-    let disposition = ContentDisposition {
-        disposition: DispositionType::Attachment,
-        parameters: vec![DispositionParam::Filename(file.name)],
-    };
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, file.media_type))
-        .insert_header(disposition)
+        .insert_header(attachment(&file.name))
         .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox"))
         .body(bytes))
+}
+
+/// Says that the file is to be kept under this name, which may be of any script (RFC 6266).
+fn attachment(name: &str) -> ContentDisposition {
+    let plain = name.chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
+    let mut parameters = vec![DispositionParam::Filename(plain)];
+    if !name.is_ascii() {
+        let value = ExtendedValue {
+            charset: Charset::Ext("UTF-8".into()),
+            language_tag: None,
+            value: name.as_bytes().to_vec(),
+        };
+        parameters.push(DispositionParam::FilenameExt(value));
+    }
+    ContentDisposition { disposition: DispositionType::Attachment, parameters }
 }

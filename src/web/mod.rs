@@ -4,6 +4,7 @@ mod access;
 mod actors;
 mod approvals;
 mod audit;
+mod body;
 mod chat;
 mod costs;
 mod error;

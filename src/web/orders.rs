@@ -15,6 +15,7 @@ use crate::{
 
 use super::{
     access::Caller,
+    body::Maybe,
     error::{ApiError, ApiResult, ErrorBody},
     kit::WebKit,
 };
@@ -41,12 +42,12 @@ pub(super) struct OrderAnswer {
 async fn order(
     kit: &WebKit,
     caller: Caller,
-    body: Option<web::Json<OrderRequest>>,
+    body: Maybe<OrderRequest>,
     what: What,
 ) -> ApiResult<HttpResponse> {
     let Caller(principal) = caller;
     principal.needs(Role::Developer)?;
-    let body = body.map(web::Json::into_inner).unwrap_or_default();
+    let Maybe(body) = body;
     let named = body.user_id.as_deref().map(UserId::parse).transpose()?;
     let user = principal.acting_as(named)?;
     let name = body.conversation_id.as_deref();
@@ -67,7 +68,7 @@ async fn order(
 pub(super) async fn cancel(
     kit: web::Data<WebKit>,
     caller: Caller,
-    body: Option<web::Json<OrderRequest>>,
+    body: Maybe<OrderRequest>,
 ) -> ApiResult<HttpResponse> {
     order(&kit, caller, body, What::Cancel).await
 }
@@ -82,7 +83,7 @@ pub(super) async fn cancel(
 pub(super) async fn stop(
     kit: web::Data<WebKit>,
     caller: Caller,
-    body: Option<web::Json<OrderRequest>>,
+    body: Maybe<OrderRequest>,
 ) -> ApiResult<HttpResponse> {
     order(&kit, caller, body, What::Stop).await
 }
@@ -97,7 +98,7 @@ pub(super) async fn stop(
 pub(super) async fn clear(
     kit: web::Data<WebKit>,
     caller: Caller,
-    body: Option<web::Json<OrderRequest>>,
+    body: Maybe<OrderRequest>,
 ) -> ApiResult<HttpResponse> {
     order(&kit, caller, body, What::Clear).await
 }

@@ -1,8 +1,9 @@
 //! The intake: small checks, then on to the router. It holds no message: what it cannot pass on it refuses.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use actix::prelude::*;
+use futures_util::future::BoxFuture;
 
 use crate::{
     actors::{
@@ -34,6 +35,8 @@ pub struct IntakeDoors {
     pub route: Door<Route>,
     /// For orders.
     pub command: Door<Command>,
+    /// Recognises messages that came before.
+    pub known: Door<Known>,
     /// Stores a command with its answer.
     pub answer: Door<AnswerDirect>,
     /// Answers questions.
@@ -97,24 +100,12 @@ impl Intake {
             .take(self.clock.now(), message.user.as_str())
             .map_err(|retry_after_ms| Refused::TooFast { retry_after_ms })
     }
-}
 
-impl Actor for Intake {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        self.life.capacity(ctx, MAILBOX);
-    }
-}
-
-impl Handler<Mail<Offer>> for Intake {
-    type Result = ResponseFuture<Result<Taken, Refused>>;
-
-    fn handle(&mut self, mail: Mail<Offer>, _: &mut Self::Context) -> Self::Result {
-        let (offer, _ticket) = mail.open();
+    /// Checks a message that is new as far as is known, and passes it on.
+    fn take(&mut self, offer: Offer) -> BoxFuture<'static, Result<Taken, Refused>> {
         if let Err(refused) = self.check(&offer.message) {
             self.refused += 1;
-            return Box::pin(std::future::ready(Err(refused)));
+            return Box::pin(ready(Err(refused)));
         }
         self.taken += 1;
         let doors = Arc::clone(&self.doors);
@@ -130,6 +121,36 @@ impl Handler<Mail<Offer>> for Intake {
                 Accepted::Duplicate { first } => Ok(Taken::Duplicate(first)),
             }
         })
+    }
+}
+
+impl Actor for Intake {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.life.capacity(ctx, MAILBOX);
+    }
+}
+
+impl Handler<Mail<Offer>> for Intake {
+    type Result = ResponseActFuture<Self, Result<Taken, Refused>>;
+
+    fn handle(&mut self, mail: Mail<Offer>, _: &mut Self::Context) -> Self::Result {
+        let (offer, _ticket) = mail.open();
+        if offer.message.external_id.is_none() {
+            return Box::pin(self.take(offer).into_actor(self));
+        }
+        // A message that comes again is answered, not checked or done again.
+        let known = self.doors.known.ask(Known { message: offer.message.clone() });
+        Box::pin(known.into_actor(self).then(move |known, intake, _| {
+            let taken: BoxFuture<'static, _> = match known {
+                Ok(None) => intake.take(offer),
+                Ok(Some(first)) => Box::pin(ready(Ok(Taken::Duplicate(first)))),
+                Err(DbError::KeyReused) => Box::pin(ready(Err(Refused::KeyReused))),
+                Err(error) => Box::pin(ready(Err(Refused::Unavailable(error.to_string())))),
+            };
+            taken.into_actor(intake)
+        }))
     }
 }
 

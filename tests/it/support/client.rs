@@ -33,7 +33,12 @@ impl User {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
+        self.bare(method, path).bearer_auth(&self.key)
+    }
+
+    /// A request without the key.
+    pub(crate) fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
@@ -188,6 +193,15 @@ impl Stream {
 pub(crate) fn answer_of(events: &[Event]) -> Option<String> {
     let response = events.iter().find(|event| event.name == "response")?;
     response.data["text"].as_str().map(str::to_owned)
+}
+
+/// The code of an error, whose shape is the only one that there is.
+pub(crate) fn code_of(body: &Value) -> &str {
+    let error = &body["error"];
+    assert_eq!(body.as_object().map(|body| body.len()), Some(1), "no error: {body}");
+    assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
+    assert!(error["details"].is_object(), "{body}");
+    error["code"].as_str().unwrap_or_else(|| panic!("no code: {body}"))
 }
 
 /// A short pause of the real world, where there is nothing to look at.

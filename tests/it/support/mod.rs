@@ -5,7 +5,7 @@ pub(crate) mod client;
 pub(crate) mod model;
 pub(crate) mod server;
 
-pub(crate) use client::{Event, Stream, User, answer_of};
+pub(crate) use client::{Event, Stream, User, answer_of, code_of};
 pub(crate) use model::{Gate, MockModel, Reply, Request, Then};
 pub(crate) use server::{PATIENCE, Server, Site, until};
 

@@ -131,6 +131,16 @@ impl Site {
     pub(crate) fn store(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.home().join("atoll.db")).unwrap()
     }
+
+    /// A number out of the store.
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        self.store().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// A text out of the store.
+    pub(crate) fn text(&self, sql: &str) -> String {
+        self.store().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
 }
 
 /// A running server; killed when it is dropped.

@@ -78,6 +78,7 @@ doors!(
         verify_audit: VerifyAudit,
         replay: Replay,
         last_event: LastEvent,
+        known: Known,
         fate: FateOf,
         under_way: UnderWay,
         due_wakeups: DueWakeups,

@@ -6,6 +6,7 @@ use crate::domain::{
     audit::Row,
     budget::Amount,
     ids::*,
+    inbound::NewInbound,
     journal::ConversationRow,
     memory::Memory,
     message::FileRef,
@@ -102,6 +103,11 @@ message!(
 message!(
     /// The number of the newest message.
     LastEvent {} -> i64
+);
+message!(
+    /// The message that was accepted before under the same external id.
+    Known { /// The one that comes now.
+        message: NewInbound } -> Option<InboundId>
 );
 message!(
     /// What became of an accepted message.
