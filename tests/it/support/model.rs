@@ -34,6 +34,33 @@ pub(crate) enum Reply {
     BreakOff(String),
     /// Say nothing at all, until the client hangs up.
     Hang,
+    /// Wait until the gate is open, then do this.
+    After(Gate, Box<Reply>),
+}
+
+/// Holds replies back until the test lets them go.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate(Arc<tokio::sync::Semaphore>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        Self(Arc::new(tokio::sync::Semaphore::new(0)))
+    }
+
+    /// Lets all through, from now on.
+    pub(crate) fn open(&self) {
+        self.0.add_permits(1_000);
+    }
+
+    /// Says this when it is open.
+    pub(crate) fn say(&self, text: impl Into<String>) -> Reply {
+        self.then(Reply::say(text))
+    }
+
+    /// Does this when it is open.
+    pub(crate) fn then(&self, reply: Reply) -> Reply {
+        Reply::After(self.clone(), Box::new(reply))
+    }
 }
 
 impl Reply {
@@ -372,6 +399,10 @@ async fn answer(write: &mut OwnedWriteHalf, request: &Request, reply: Reply) -> 
             }
             head.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
             write.write_all(head.as_bytes()).await.ok()
+        }
+        Reply::After(gate, then) => {
+            drop(gate.0.acquire().await);
+            Box::pin(answer(write, request, *then)).await
         }
         Reply::Hang => {
             tokio::time::sleep(Duration::from_secs(3_600)).await;
