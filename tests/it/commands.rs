@@ -73,7 +73,7 @@ async fn tasks_and_cost_are_answered_while_a_turn_runs() {
     let model = MockModel::start(move |_| hold.say("late"));
     let (_site, _server, user) = talker(&model, "prices: {mock: {input: 1000, output: 1000}}\n");
     assert_eq!(user.ask("/tasks").await, "Nothing is under way.");
-    let zero = "Today: 0 tokens, $0.0000, 0 tool calls, 0 s of work.";
+    let zero = "Today: $0.0000, 0 tokens, 0 tool calls, 0 s of work.";
     assert_eq!(user.ask("/cost").await, zero);
     let mut first = user.open(json!({"message": "dig a hole"})).await;
     first.until("status", |data| data["status"] == "processing").await;
