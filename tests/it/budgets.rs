@@ -222,3 +222,100 @@ async fn fifty_messages_at_once_never_spend_more_than_the_day_allows() {
     assert!(place.account("spent_tokens + reserved_tokens") <= cap);
     assert_eq!(model.count(), answered as u64, "what is parked stays parked over a restart");
 }
+
+/// A model that looks at the clock ten times, then answers.
+fn looks_ten_times() -> MockModel {
+    MockModel::start(|request| match request.text().matches("(UTC)").count() {
+        0..10 => Reply::call("clock", json!({})),
+        _ => Reply::say("ten looks"),
+    })
+}
+
+/// Works until a turn's budget is used up: a warning on the way, parked with its state, resumed by a raise.
+async fn turn_used_up(budget: &str, column: &str, cap: i64, asks: &str) {
+    let model = looks_ten_times();
+    let mut place = Place::new(&model, &format!("{{turn: {{{budget}}}}}"));
+    let (stream, id) = place.parked("look").await;
+    let (calls, spent) = (model.count(), place.account(&format!("spent_{column}")));
+    assert!((2..11).contains(&calls) && spent <= cap && spent * 5 >= cap * 4, "{calls}: {spent} of {cap}");
+    assert_eq!(place.warnings().len(), 1);
+    let warning = &place.warnings()[0];
+    assert!(warning.contains("80 % of this turn's budget") && warning.contains(asks), "{warning}");
+    place.again();
+    place.raise(&id).await;
+    assert_eq!(place.over().await, "answered");
+    assert_eq!(model.count(), 11, "no answer was paid for twice");
+    assert_eq!(place.account("spent_tool_calls"), 10, "no call was made twice");
+    assert!(place.site.column("SELECT body FROM outbox").pop().unwrap().contains("ten looks"));
+    drop(stream);
+    assert_eq!(place.ann.ask("/tasks").await, "Nothing is under way.");
+    assert!(model.refused().is_empty(), "{:?}", model.refused());
+}
+
+#[tokio::test]
+async fn the_tokens_of_a_turn_hold() {
+    turn_used_up("tokens: 9000", "tokens", 9_000, "of 9000 tokens").await;
+}
+
+#[tokio::test]
+async fn the_money_of_a_turn_holds() {
+    turn_used_up("usd: 9", "micros", 9_000_000, "of $9.0000").await;
+}
+
+#[tokio::test]
+async fn the_tool_calls_of_a_turn_hold() {
+    turn_used_up("tool_calls: 5", "tool_calls", 5, "of 5 tool calls").await;
+}
+
+#[tokio::test]
+async fn the_minutes_of_a_turn_hold() {
+    let model = MockModel::start(|request| match request.number {
+        1 => Reply::call("activate_skill", json!({"skill_name": "bench"})),
+        number => Reply::call("bench_look", json!({"n": number})),
+    });
+    let place = Place::new(&model, "{turn: {minutes: 0.02}}");
+    let events = place.ann.chat(json!({"message": "look and look"})).await;
+    let said = answer_of(&events).unwrap();
+    assert!(said.contains("budget of working time"), "{said}");
+    assert_eq!(place.over().await, "out_of_budget");
+    assert!((2..=6).contains(&place.site.ledger().len()), "{:?}", place.site.ledger());
+    assert!(place.warnings()[0].contains("80 % of this turn's budget"), "{:?}", place.warnings());
+    model.becomes(|_| Reply::say("fine"));
+    assert_eq!(place.ann.ask("and now?").await, "fine", "another turn has its own");
+    assert!(model.refused().is_empty(), "{:?}", model.refused());
+}
+
+#[tokio::test]
+async fn a_model_that_a_turn_cannot_pay_is_not_asked() {
+    for budget in ["tokens: 500", "usd: 0.5"] {
+        let model = talks();
+        let place = Place::new(&model, &format!("{{turn: {{{budget}}}}}"));
+        let (stream, id) = place.parked("hello").await;
+        assert_eq!((model.count(), place.account("spent_tokens")), (0, 0));
+        let asked = place.owner.look("/api/v1/approvals").await["approvals"][0].clone();
+        let preview = asked["preview"].as_str().unwrap();
+        assert!(preview.starts_with("raise the turn's budget from "), "{preview}");
+        place.raise(&id).await;
+        assert!(answer_of(&stream.rest().await).unwrap().starts_with("word"));
+        assert_eq!(model.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_raise_that_is_refused_or_not_given_in_time_ends_the_turn_honestly() {
+    for (refuse, reason) in [(true, "boss refused to raise it"), (false, "nobody raised it in time")] {
+        let model = talks();
+        let place = Place::new(&model, "{turn: {tokens: 500}}");
+        let (stream, id) = place.parked("hello").await;
+        if refuse {
+            let (status, _) = place.owner.post(&format!("/api/v1/approvals/{id}/reject"), json!({})).await;
+            assert_eq!(status, 200);
+        } else {
+            clock(&place.site, 25 * 3_600_000);
+        }
+        assert_eq!(place.over().await, "out_of_budget");
+        let said = answer_of(&stream.rest().await).unwrap();
+        assert!(said.contains("the turn's budget of 500 tokens") && said.contains(reason), "{said}");
+        assert_eq!(model.count(), 0);
+    }
+}
