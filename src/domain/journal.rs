@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     Millis,
     approval::{Approval, Verdict},
-    budget::{Amount, Caps, Exceeded},
+    budget::{Amount, Caps, Exceeded, Warning},
     ids::{ApprovalId, ConversationId, InboundId, MemoryId, TurnId, UserId},
     inbound::{Accepted, Inbound, NewInbound},
     model::Usage,
@@ -117,6 +117,8 @@ pub struct TurnWrite {
     pub reserve: Amount,
     /// The user's caps for a day.
     pub user_caps: Caps,
+    /// Where it uses up four fifths of what the turn may spend.
+    pub warnings: Vec<Warning>,
     /// Where the turn stands after this.
     pub state: TurnState,
     /// Set when the turn ends with this write.
@@ -183,8 +185,6 @@ pub struct ConversationRow {
     pub open: Vec<OpenTurnRow>,
     /// Messages that wait, oldest first.
     pub queued: Vec<Inbound>,
-    /// What the user wishes to happen when a message comes while a turn runs.
-    pub while_busy: Option<WhileBusy>,
 }
 
 /// What a new message does while a turn runs.

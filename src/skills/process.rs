@@ -45,10 +45,13 @@ pub(super) async fn run(script: Script<'_>, cancel: &CancellationToken) -> Ended
     };
     let group = Group::of(&child, script.notes);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let work = async {
-        let (stdout, stderr, status) = tokio::join!(collect(stdout), collect(stderr), child.wait());
-        (stdout, stderr, status)
+    let ended = async {
+        let status = child.wait().await;
+        // Children that it left behind would hold its output open.
+        group.kill();
+        status
     };
+    let work = async { tokio::join!(collect(stdout), collect(stderr), ended) };
     tokio::select! {
         (stdout, stderr, status) = work => match status {
             Ok(status) => Ended::Exit { code: status.code().unwrap_or(-1), stdout, stderr },

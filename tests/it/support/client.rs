@@ -165,14 +165,19 @@ impl Stream {
 
     /// Reads until an event of this name (and, with data, this) comes.
     pub(crate) async fn until(&mut self, name: &str, so: impl Fn(&Value) -> bool) -> Event {
+        self.until_any(&[name], so).await
+    }
+
+    /// The same for several names.
+    pub(crate) async fn until_any(&mut self, names: &[&str], so: impl Fn(&Value) -> bool) -> Event {
         let mut seen = Vec::new();
         while let Some(event) = self.next().await {
-            if event.name == name && so(&event.data) {
+            if names.contains(&event.name.as_str()) && so(&event.data) {
                 return event;
             }
             seen.push(event);
         }
-        panic!("no such `{name}`: {seen:#?}");
+        panic!("no such {names:?}: {seen:#?}");
     }
 
     /// All that comes until the end.

@@ -4,10 +4,12 @@
 pub(crate) mod client;
 pub(crate) mod model;
 pub(crate) mod server;
+pub(crate) mod skills;
 
 pub(crate) use client::{Event, Stream, User, answer_of, code_of};
 pub(crate) use model::{Gate, MockModel, Reply, Request, Then};
 pub(crate) use server::{PATIENCE, Server, Site, until};
+pub(crate) use skills::{BENCH, clock, does, gone, in_turn};
 
 /// A configuration with one provider that speaks chat completions, and more below it.
 pub(crate) fn with_model(model: &MockModel, more: &str) -> String {

@@ -66,6 +66,11 @@ impl Gate {
         self.0.send_replace(true);
     }
 
+    /// Says this when it is open.
+    pub(crate) fn say(&self, text: impl Into<String>) -> Reply {
+        self.then(Reply::say(text))
+    }
+
     /// This reply, when the gate is open.
     pub(crate) fn then(&self, reply: Reply) -> Reply {
         Reply::Held(self.clone(), Box::new(reply))

@@ -22,9 +22,9 @@ message!(
         step: TurnWrite } -> TurnWritten
 );
 message!(
-    /// Accepts a message that waits for its turn.
+    /// Accepts a message that waits for its turn; says also what its user chose that such messages do.
     Accept { /// The message.
-        message: NewInbound } -> Accepted
+        message: NewInbound } -> (Accepted, Option<WhileBusy>)
 );
 message!(
     /// Accepts a message and stores its answer with it: for commands.
