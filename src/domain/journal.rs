@@ -8,6 +8,7 @@ use super::{
     budget::{Amount, Caps, Exceeded, Warning},
     ids::{ApprovalId, ConversationId, InboundId, MemoryId, TurnId, UserId},
     inbound::{Accepted, Inbound, NewInbound},
+    memory::NewMemory,
     model::Usage,
     outbound::{NewOutbox, OutboxRow},
     turn::{Entry, Outcome, Past},
@@ -66,6 +67,8 @@ pub struct CloseTurn {
     pub asked: bool,
     /// The answer that goes out.
     pub answer: Option<NewOutbox>,
+    /// When the conversation is to be read for facts, when that is not noted yet.
+    pub look_again_at: Option<Millis>,
 }
 
 /// Where a turn stands, for those that look from outside.
@@ -177,6 +180,8 @@ pub struct ConversationRow {
     pub summary: Option<(String, i64)>,
     /// Skills that are active.
     pub activated: BTreeSet<String>,
+    /// The place in the history up to which it was read for facts.
+    pub extracted_through: i64,
     /// Finished turns, oldest first.
     pub past: Vec<Past>,
     /// Place of the next message.
@@ -185,6 +190,27 @@ pub struct ConversationRow {
     pub open: Vec<OpenTurnRow>,
     /// Messages that wait, oldest first.
     pub queued: Vec<Inbound>,
+}
+
+/// What came of reading a conversation for facts, stored in one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptFacts {
+    /// Whose it is.
+    pub user: UserId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The facts.
+    pub facts: Vec<NewMemory>,
+    /// The place up to which it was read.
+    pub through: i64,
+    /// The call of a model that this took.
+    pub call: Option<ModelCall>,
+    /// What was charged for it beforehand, and when.
+    pub prepaid: Amount,
+    /// When that was.
+    pub prepaid_at: Millis,
+    /// When.
+    pub now: Millis,
 }
 
 /// What a new message does while a turn runs.

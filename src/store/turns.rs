@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     Result, StoreError, approvals, conversations, execute, inbound, outbox, row, rows, spend, to_json,
+    wakeups,
 };
 use crate::domain::{
     budget::{Amount, Scope, window},
@@ -47,7 +48,7 @@ pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten
         side_rows(db, boot, step, entry, &mut outbox)?;
     }
     for call in &step.calls {
-        super::costs::insert(db, step, call)?;
+        super::costs::insert(db, &step.user, &step.conversation, step.now, call)?;
     }
     let charged = spend::charge(
         db,
@@ -257,6 +258,9 @@ fn finish(
         ],
     )?;
     conversations::end_turn(db, &step.conversation, close)?;
+    if let Some(at) = close.look_again_at {
+        wakeups::insert(db, &step.conversation, at, "facts")?;
+    }
     if close.asked {
         approvals::void(db, &step.turn)?;
     }

@@ -23,6 +23,7 @@ use crate::{
 };
 
 use super::{
+    facts::Reading,
     kit::SessionKit,
     messages::{Deliver, Order, Tell},
     orders::Done,
@@ -66,6 +67,7 @@ pub struct Session {
     pub(super) queue: VecDeque<Inbound>,
     pub(super) draining: Option<oneshot::Sender<Drained>>,
     pub(super) turns_done: u64,
+    pub(super) reading: Reading,
 }
 
 impl Session {
@@ -91,6 +93,7 @@ impl Session {
             queue: VecDeque::new(),
             draining: None,
             turns_done: 0,
+            reading: Reading::default(),
         }
     }
 

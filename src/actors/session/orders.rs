@@ -84,6 +84,7 @@ impl Session {
     }
 
     fn clear(&mut self, done: Done, ctx: &mut Context<Self>) {
+        self.read_for_facts(ctx);
         let clear = ClearConversation {
             conversation: self.id.clone(),
             user: self.user.clone(),
@@ -134,6 +135,7 @@ impl Session {
                         session.decided(approval, Verdict::Expired, ctx);
                     }
                     let _ = done.send(any);
+                    session.read_when_quiet(ctx);
                 }
                 Err(error) => {
                     drop(done);

@@ -50,6 +50,7 @@ impl Session {
         self.history.summary = row.summary;
         self.history.past = row.past.into_iter().map(std::sync::Arc::new).collect();
         self.history.next = row.next;
+        self.reading.through = row.extracted_through;
         self.queue = row.queued.into();
         for open in row.open {
             match taken.iter().find(|taken| taken.turn == open.turn) {

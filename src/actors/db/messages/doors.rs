@@ -47,6 +47,8 @@ doors!(
         claim_outbox: ClaimOutbox,
         settle_outbox: SettleOutbox,
         store_memory: StoreMemory,
+        prepay: Prepay,
+        keep_facts: KeepFacts,
         update_memory: UpdateMemory,
         delete_memory: DeleteMemory,
         used_memories: UsedMemories,
