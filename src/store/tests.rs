@@ -212,6 +212,7 @@ fn an_approval_is_answered_once_used_once_and_withdrawn_with_its_turn() {
         approve,
         reason: None,
         by: by.into(),
+        actor: format!("user:{by}"),
         user: user(),
         owner: false,
         now,

@@ -75,7 +75,7 @@ write_op!(Decide -> Decided, |_| "decide", |op, db, _boot| {
     let action = if op.answer.approve { "approval.approved" } else { "approval.rejected" };
     let act = Act {
         at: op.answer.now,
-        actor: op.answer.by.clone(),
+        actor: op.answer.actor.clone(),
         action: action.into(),
         subject: op.answer.id.to_string(),
         details: decided.approval.preview.clone(),
