@@ -220,7 +220,7 @@ async fn a_server_that_died_leaves_no_process_of_a_tool_to_its_successor() {
     assert!(!gone(&pids), "nobody ended them");
     let _server = site.start();
     until("the processes are gone", async || gone(&pids)).await;
-    until("the turn ends", async || model.count() == 3).await;
+    until("the turn goes on", async || model.requests().len() == 3).await;
     let results = model.requests()[2].results();
     assert!(results[0].contains("Whether it took effect is unknown"), "{results:?}");
     assert_eq!(results[1], "noted {}");
