@@ -24,7 +24,7 @@ use crate::{
         audit::Act,
     },
     home::{Home, HomeFiles, HomePersonas, Lock, LockFault},
-    net::{BuildError, http_client, install_tls},
+    net::{Clients, install_tls},
     ports::{
         clock::{Clock, NoRandom},
         files::Files,
@@ -72,9 +72,6 @@ pub enum ServeError {
     /// Models cannot be used.
     #[error(transparent)]
     Models(#[from] ModelsFault),
-    /// No HTTP client.
-    #[error(transparent)]
-    Client(#[from] BuildError),
     /// No random numbers.
     #[error(transparent)]
     Random(#[from] NoRandom),
@@ -131,7 +128,7 @@ async fn run(
         .map_err(|source| ServeError::Bind { address: format!("{host}:{port}"), source })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let files: Arc<dyn Files> = Arc::new(HomeFiles::new(home.files(), Arc::clone(&clock)));
-    let models = find_models(&config, env, &http_client()?, &files).await?;
+    let models = find_models(&config, env, &Clients::default(), &files).await?;
     report::say(&report::found(home, config_from, &config, &models, keys));
     let drain_ms = config.server.drain_ms;
     let (town, tree) = Town::build(home, config, models, boot, clock, files)?;

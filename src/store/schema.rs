@@ -1,6 +1,6 @@
 //! Opening the store: pragmas, migrations, a backup before each of them.
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations, SchemaVersion};
@@ -112,10 +112,16 @@ pub fn backup(db: &Connection, target: &Path) -> Result<()> {
     let Some(target) = target.to_str() else {
         return Err(StoreError::Schema("the backup's path is no text".into()));
     };
-    if Path::new(target).exists() {
-        return Err(StoreError::Schema(format!("{target} exists already: name another file")));
+    // It holds what people said: nobody else may read it, from its first byte on.
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
+    made.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => StoreError::Schema(format!("{target} exists already: name another file")),
+        _ => StoreError::Schema(format!("{target} cannot be written: {error}")),
+    })?;
+    if let Err(error) = db.execute("VACUUM INTO ?1", [target]) {
+        let _ = std::fs::remove_file(target);
+        return Err(error.into());
     }
-    db.execute("VACUUM INTO ?1", [target])?;
     Ok(())
 }
 
