@@ -469,6 +469,7 @@ fn intake_doors(doors: &Doors) -> IntakeDoors {
     IntakeDoors {
         route: doors.route.clone(),
         command: doors.command.clone(),
+        first: doors.db.read.first.clone(),
         answer: doors.db.write.answer_direct.clone(),
         decide: doors.db.write.decide.clone(),
         memories: doors.db.read.list_memories.clone(),

@@ -183,8 +183,6 @@ pub struct ConversationRow {
     pub open: Vec<OpenTurnRow>,
     /// Messages that wait, oldest first.
     pub queued: Vec<Inbound>,
-    /// What the user wishes to happen when a message comes while a turn runs.
-    pub while_busy: Option<WhileBusy>,
 }
 
 /// What a new message does while a turn runs.

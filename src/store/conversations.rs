@@ -6,7 +6,7 @@ use super::{Result, StoreError, approvals, execute, from_json, inbound, row, row
 use crate::domain::{
     Millis,
     ids::{ConversationId, InboundId, TurnId, UserId},
-    journal::{CloseTurn, ConversationRow, OpenTurnRow, WhileBusy},
+    journal::{CloseTurn, ConversationRow, OpenTurnRow},
     turn::Past,
 };
 
@@ -63,19 +63,16 @@ pub fn clear(db: &Connection, id: &ConversationId, user: &UserId, now: Millis) -
 /// # Errors
 /// When the store fails or holds something unreadable.
 pub fn load(db: &Connection, id: &ConversationId, messages: usize) -> Result<ConversationRow> {
-    let sql = "SELECT last_seq, cleared_seq, summary, summary_through, activated, users.while_busy
-               FROM conversations LEFT JOIN users ON users.id = conversations.user_id
-               WHERE conversations.id = ?1";
+    let sql = "SELECT last_seq, cleared_seq, summary, summary_through, activated
+               FROM conversations WHERE id = ?1";
     let found = row(db, sql, [id.as_str()], |row| {
         let summary: Option<String> = row.get(2)?;
         let through: Option<i64> = row.get(3)?;
-        let mode: Option<String> = row.get(5)?;
         Ok(ConversationRow {
             last_seq: row.get(0)?,
             cleared_seq: row.get(1)?,
             summary: summary.zip(through),
             activated: from_json(&row.get::<_, String>(4)?)?,
-            while_busy: mode.and_then(|mode| WhileBusy::parse(&mode)),
             ..ConversationRow::default()
         })
     })?;

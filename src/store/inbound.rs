@@ -39,16 +39,27 @@ pub fn accept(db: &Connection, new: &NewInbound, state: State, turn: Option<&Tur
     if changed == 1 {
         return Ok(Accepted::New);
     }
+    match first(db, new)? {
+        Some(first) => Ok(Accepted::Duplicate { first }),
+        None => Err(StoreError::Corrupt("an inbound row conflicts with none".into())),
+    }
+}
+
+/// The message that came before under the same key, if one did.
+///
+/// # Errors
+/// [`StoreError::KeyReused`] when it has other words.
+pub fn first(db: &Connection, new: &NewInbound) -> Result<Option<InboundId>> {
     let sql = "SELECT id, text, conversation_id FROM inbound WHERE channel = ?1 AND external_id = ?2";
     let first = row(db, sql, params![new.channel, new.external_id], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
     })?;
     match first {
         Some((id, text, conversation)) if text == new.text && conversation == new.conversation.as_str() => {
-            Ok(Accepted::Duplicate { first: InboundId::new(id) })
+            Ok(Some(InboundId::new(id)))
         }
         Some(_) => Err(StoreError::KeyReused),
-        None => Err(StoreError::Corrupt("an inbound row conflicts with none".into())),
+        None => Ok(None),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, execute, rows};
+use super::{Result, StoreError, execute, row, rows};
 use crate::domain::{Millis, ids::UserId, journal::WhileBusy, records::User};
 
 /// Notes a person whom nobody knew.
@@ -32,6 +32,16 @@ pub fn put(
         execute(db, "UPDATE users SET while_busy = ?2 WHERE id = ?1", params![id.as_str(), mode])?;
     }
     list(db)?.into_iter().find(|user| user.id == *id).ok_or(StoreError::NotFound("user"))
+}
+
+/// What a person wishes that their messages do while a turn runs.
+///
+/// # Errors
+/// When the store fails.
+pub fn while_busy(db: &Connection, id: &UserId) -> Result<Option<WhileBusy>> {
+    let sql = "SELECT while_busy FROM users WHERE id = ?1";
+    let mode: Option<Option<String>> = row(db, sql, [id.as_str()], |row| Ok(row.get(0)?))?;
+    Ok(mode.flatten().and_then(|mode| WhileBusy::parse(&mode)))
 }
 
 /// All people.

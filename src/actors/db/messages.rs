@@ -64,9 +64,14 @@ message!(
         step: TurnWrite } -> TurnWritten
 );
 message!(
-    /// Accepts a message that waits for its turn.
+    /// Accepts a message that waits for its turn; says also what its user chose that such messages do.
     Accept { /// The message.
-        message: NewInbound } -> Accepted
+        message: NewInbound } -> (Accepted, Option<WhileBusy>)
+);
+message!(
+    /// The message that came before under the same key.
+    First { /// The message.
+        message: NewInbound } -> Option<InboundId>
 );
 message!(
     /// Accepts a message and stores its answer with it: for commands.
@@ -387,6 +392,7 @@ doors!(
         replay: Replay,
         last_event: LastEvent,
         fate: FateOf,
+        first: First,
         under_way: UnderWay,
         due_wakeups: DueWakeups,
         get_file: GetFile,

@@ -8,7 +8,7 @@ use crate::{
         approval::Approval,
         audit::Row,
         budget::Amount,
-        ids::{ConversationId, UserId},
+        ids::{ConversationId, InboundId, UserId},
         journal::ConversationRow,
         memory::Memory,
         message::FileRef,
@@ -62,6 +62,7 @@ read_op!(Replay -> (Vec<OutboxRow>, Option<i64>), |op, db| {
 });
 read_op!(LastEvent -> i64, |_op, db| outbox::last_id(db));
 read_op!(FateOf -> Option<Fate>, |op, db| outbox::fate(db, &op.inbound));
+read_op!(First -> Option<InboundId>, |op, db| inbound::first(db, &op.message));
 read_op!(UnderWay -> Vec<(String, String, Millis)>, |op, db| inbound::under_way(db, &op.user));
 read_op!(DueWakeups -> Vec<(i64, ConversationId)>, |op, db| wakeups::due(db, op.now, op.limit));
 read_op!(GetFile -> Option<(FileRef, UserId)>, |op, db| files::get(db, &op.id));

@@ -6,7 +6,7 @@ use crate::{
     domain::{
         audit::Act,
         inbound::{Accepted, State},
-        journal::{Decided, TakenOver, TurnWritten},
+        journal::{Decided, TakenOver, TurnWritten, WhileBusy},
         memory::Memory,
         outbound::OutboxRow,
         records::{KeyInfo, User},
@@ -46,8 +46,9 @@ fn step_label(op: &WriteTurn) -> &'static str {
 }
 
 write_op!(WriteTurn -> TurnWritten, step_label, |op, db, boot| turns::write(db, boot, &op.step));
-write_op!(Accept -> Accepted, |_| "accept", |op, db, _boot| {
-    inbound::accept(db, &op.message, State::Queued, None)
+write_op!(Accept -> (Accepted, Option<WhileBusy>), |_| "accept", |op, db, _boot| {
+    let chosen = users::while_busy(db, &op.message.user)?;
+    Ok((inbound::accept(db, &op.message, State::Queued, None)?, chosen))
 });
 write_op!(AnswerDirect -> (Accepted, Option<OutboxRow>), |_| "answer_direct", |op, db, boot| {
     match inbound::accept(db, &op.message, State::Answered, None)? {

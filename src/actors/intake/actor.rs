@@ -34,6 +34,8 @@ pub struct IntakeDoors {
     pub route: Door<Route>,
     /// For orders.
     pub command: Door<Command>,
+    /// Finds out whether a command came before.
+    pub first: Door<First>,
     /// Stores a command with its answer.
     pub answer: Door<AnswerDirect>,
     /// Answers questions.

@@ -39,6 +39,12 @@ pub(super) async fn answer(
     command: Result<Command, BadCommand>,
     now: Millis,
 ) -> Result<Taken, Refused> {
+    if offer.message.external_id.is_some() {
+        let first = doors.first.ask(First { message: offer.message.clone() }).await;
+        if let Some(first) = first.map_err(refused)? {
+            return Ok(Taken::Duplicate(first));
+        }
+    }
     let text = match command {
         Ok(command) => perform(&doors, &offer, command, now).await,
         Err(bad) => bad.to_string(),
@@ -59,8 +65,14 @@ pub(super) async fn answer(
             Ok(Taken::New)
         }
         Ok((Accepted::Duplicate { first }, _)) => Ok(Taken::Duplicate(first)),
-        Err(DbError::KeyReused) => Err(Refused::KeyReused),
-        Err(error) => Err(Refused::Unavailable(error.to_string())),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn refused(error: DbError) -> Refused {
+    match error {
+        DbError::KeyReused => Refused::KeyReused,
+        other => Refused::Unavailable(other.to_string()),
     }
 }
 

@@ -17,15 +17,15 @@ use crate::{
     domain::{
         ids::{ConversationId, InboundId, UserId},
         inbound::{Accepted, Inbound, Refused},
-        journal::WhileBusy,
         outbound::{LiveEvent, Progress},
-        turn::{Effect, Event, History, Phase},
+        turn::{Effect, Event, History, Outcome, Phase},
     },
 };
 
 use super::{
     kit::SessionKit,
-    messages::{Deliver, Tell},
+    messages::{Deliver, Order, Tell},
+    orders::Done,
     work::{Acceptance, Work},
 };
 
@@ -48,16 +48,19 @@ pub struct Session {
     pub(super) kit: Arc<SessionKit>,
     /// Messages that came before the rows were read; `None` once they were.
     pub(super) arrivals: Option<Vec<(Deliver, Acceptance)>>,
+    /// Orders that came before the rows were read.
+    pub(super) orders: Vec<(Order, Done)>,
     pub(super) history: History,
     pub(super) last_seq: i64,
     pub(super) cleared_seq: i64,
     pub(super) activated: BTreeSet<String>,
-    pub(super) while_busy: Option<WhileBusy>,
     /// All turns that are not over, by number: at most one runs, the others are parked.
     pub(super) works: BTreeMap<i64, Work>,
     pub(super) current: Option<i64>,
-    /// A message is being prepared to become a turn; true when it was cancelled meanwhile.
-    pub(super) preparing: Option<bool>,
+    /// A message is being prepared to become a turn; how that is to end when it was ended meanwhile.
+    pub(super) preparing: Option<Option<Outcome>>,
+    /// Messages that are being stored to wait.
+    pub(super) lining_up: usize,
     /// Parked turns that may go on when the current one is through.
     pub(super) ready: VecDeque<(i64, Ready)>,
     pub(super) queue: VecDeque<Inbound>,
@@ -75,14 +78,15 @@ impl Session {
             id,
             kit,
             arrivals: Some(Vec::new()),
+            orders: Vec::new(),
             history: History::default(),
             last_seq: 0,
             cleared_seq: 0,
             activated: BTreeSet::new(),
-            while_busy: None,
             works: BTreeMap::new(),
             current: None,
             preparing: None,
+            lining_up: 0,
             ready: VecDeque::new(),
             queue: VecDeque::new(),
             draining: None,
@@ -92,7 +96,7 @@ impl Session {
 
     /// True while a message could not be taken up at once.
     pub(super) fn is_busy(&self) -> bool {
-        self.current.is_some() || self.preparing.is_some() || !self.ready.is_empty()
+        self.current.is_some() || self.preparing.is_some() || self.lining_up > 0 || !self.ready.is_empty()
     }
 
     /// True when nothing at all is under way.
@@ -115,6 +119,7 @@ impl Session {
     pub(super) fn end_drain_if_done(&mut self, ctx: &mut Context<Self>) {
         if self.current.is_none()
             && self.preparing.is_none()
+            && self.lining_up == 0
             && let Some(answer) = self.draining.take()
         {
             let _ = answer.send(Drained);

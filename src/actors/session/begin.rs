@@ -42,23 +42,27 @@ impl Session {
 
     /// Stores a message that comes while another is worked on, then does with it what was chosen.
     fn line_up(&mut self, deliver: Deliver, acceptance: Acceptance, ctx: &mut Context<Self>) {
-        let waiting = self.queue.len();
+        let waiting = self.queue.len() + self.lining_up;
         if waiting >= self.kit.settings.queue_limit {
             let _ = acceptance.send(Err(Refused::Busy { waiting }));
             return;
         }
         let message = deliver.message;
-        let mode = deliver
-            .while_busy
-            .or(self.while_busy)
-            .or_else(|| self.kit.settings.while_busy.get(&message.channel).copied())
-            .unwrap_or(WhileBusy::Queue);
+        let (wanted, usual) =
+            (deliver.while_busy, self.kit.settings.while_busy.get(&message.channel).copied());
         let accept = self.kit.doors.accept.ask(Accept { message: message.clone() });
+        self.lining_up += 1;
         ctx.spawn(accept.into_actor(self).map(move |accepted, session, ctx| {
-            if let Ok(Accepted::New) = &accepted {
-                session.lined_up(stored(message), mode, ctx);
-            }
+            session.lining_up -= 1;
+            let accepted = accepted.map(|(accepted, chosen)| {
+                if accepted == Accepted::New {
+                    let mode = wanted.or(chosen).or(usual).unwrap_or(WhileBusy::Queue);
+                    session.lined_up(stored(message), mode, ctx);
+                }
+                accepted
+            });
             let _ = acceptance.send(accepted.map_err(refused));
+            session.end_drain_if_done(ctx);
         }));
     }
 
@@ -78,6 +82,10 @@ impl Session {
                 self.queue.push_front(inbound);
                 self.step(seq, Event::End(Outcome::Interrupted), ctx);
             }
+            (WhileBusy::Interrupt, None) if self.preparing.is_some() => {
+                self.queue.push_front(inbound);
+                self.preparing = Some(Some(Outcome::Interrupted));
+            }
             (WhileBusy::Queue | WhileBusy::Steer | WhileBusy::Interrupt, _) => {
                 self.show(vec![inbound.id.clone()], Progress::Status { status: "queued", approval: None });
                 self.queue.push_back(inbound);
@@ -95,7 +103,10 @@ impl Session {
             return self.end_drain_if_done(ctx);
         }
         while let Some((seq, ready)) = self.ready.pop_front() {
-            if !self.works.contains_key(&seq) {
+            let Some(work) = self.works.get(&seq) else { continue };
+            if let Ready::Event(Event::Decided { approval, .. }) = &ready
+                && !work.turn.open_approvals().contains(approval)
+            {
                 continue;
             }
             self.make_current(seq, ctx);
@@ -131,7 +142,7 @@ impl Session {
         acceptance: Option<Acceptance>,
         ctx: &mut Context<Self>,
     ) {
-        self.preparing = Some(false);
+        self.preparing = Some(None);
         let limit = self.kit.settings.retrieval_limit;
         if limit == 0 {
             return self.begin(source, text, attachments, Vec::new(), acceptance, ctx);
@@ -157,7 +168,7 @@ impl Session {
         acceptance: Option<Acceptance>,
         ctx: &mut Context<Self>,
     ) {
-        let cancelled = self.preparing.take().unwrap_or(false);
+        let ended = self.preparing.take().flatten();
         let now = self.kit.clock.now();
         let inbound = match &source {
             Source::New(message) => message.id.clone(),
@@ -177,8 +188,8 @@ impl Session {
         self.works.insert(seq, Work::begun(turn, seq, open, acceptance));
         self.make_current(seq, ctx);
         self.perform(seq, effects, ctx);
-        if cancelled {
-            self.step(seq, Event::End(Outcome::Cancelled), ctx);
+        if let Some(outcome) = ended {
+            self.step(seq, Event::End(outcome), ctx);
         }
     }
 

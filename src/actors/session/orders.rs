@@ -18,10 +18,16 @@ use super::{
     messages::Order,
 };
 
-type Done = oneshot::Sender<bool>;
+/// Who waits to hear whether there was something to do.
+pub(super) type Done = oneshot::Sender<bool>;
 
 impl Session {
     pub(super) fn obey(&mut self, order: Order, done: Done, ctx: &mut Context<Self>) {
+        if self.arrivals.is_some() {
+            // What it is about is not read yet.
+            self.orders.push((order, done));
+            return;
+        }
         match order {
             Order::Cancel => self.cancel(done, ctx),
             Order::Stop => {
@@ -52,7 +58,7 @@ impl Session {
     /// Ends everything: the turn that runs, those that are parked, all that waits.
     fn cancel(&mut self, done: Done, ctx: &mut Context<Self>) {
         let mut any = self.preparing.is_some();
-        self.preparing = self.preparing.map(|_| true);
+        self.preparing = self.preparing.map(|_| Some(Outcome::Cancelled));
         self.ready.clear();
         for seq in self.works.keys().copied().collect::<Vec<_>>() {
             any = true;

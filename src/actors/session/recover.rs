@@ -46,7 +46,7 @@ impl Session {
 
     fn loaded(&mut self, row: ConversationRow, taken: &[TakenOver], ctx: &mut Context<Self>) {
         (self.last_seq, self.cleared_seq) = (row.last_seq, row.cleared_seq);
-        (self.activated, self.while_busy) = (row.activated, row.while_busy);
+        self.activated = row.activated;
         self.history.summary = row.summary;
         self.history.past = row.past.into_iter().map(std::sync::Arc::new).collect();
         self.history.next = row.next;
@@ -58,6 +58,9 @@ impl Session {
             }
         }
         let arrivals = self.arrivals.take().unwrap_or_default();
+        for (order, done) in std::mem::take(&mut self.orders) {
+            self.obey(order, done, ctx);
+        }
         for (deliver, acceptance) in arrivals {
             self.deliver(deliver, acceptance, ctx);
         }
