@@ -189,16 +189,26 @@ pub fn grant(
     Ok(granted)
 }
 
+/// A budget of which four fifths are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Warning {
+    /// In which dimension.
+    pub dimension: Dimension,
+    /// Used so far.
+    pub used: u64,
+    /// The cap, with what has been raised.
+    pub cap: u64,
+}
+
 /// The dimensions in which spending crossed the warning line between `before` and `after`.
-pub fn crossed(caps: &Caps, raised: Amount, before: Amount, after: Amount) -> Vec<Dimension> {
+pub fn crossed(caps: &Caps, raised: Amount, before: Amount, after: Amount) -> Vec<Warning> {
     let line = |cap: u64| cap - cap / 100 * (100 - WARN_PERCENT) - cap % 100 * (100 - WARN_PERCENT) / 100;
     Dimension::ALL
         .into_iter()
-        .filter(|&dimension| {
-            caps.of(dimension).is_some_and(|base| {
-                let line = line(base.saturating_add(raised.of(dimension)));
-                before.of(dimension) < line && after.of(dimension) >= line
-            })
+        .filter_map(|dimension| {
+            let cap = caps.of(dimension)?.saturating_add(raised.of(dimension));
+            let (before, used) = (before.of(dimension), after.of(dimension));
+            (before < line(cap) && used >= line(cap)).then_some(Warning { dimension, used, cap })
         })
         .collect()
 }
@@ -247,7 +257,8 @@ mod tests {
     fn the_warning_comes_once_at_four_fifths() {
         let caps = Caps { tokens: Some(1000), ..Caps::default() };
         assert_eq!(crossed(&caps, Amount::ZERO, tokens(0), tokens(799)), vec![]);
-        assert_eq!(crossed(&caps, Amount::ZERO, tokens(799), tokens(800)), vec![Dimension::Tokens]);
+        let warning = Warning { dimension: Dimension::Tokens, used: 800, cap: 1000 };
+        assert_eq!(crossed(&caps, Amount::ZERO, tokens(799), tokens(800)), vec![warning]);
         assert_eq!(crossed(&caps, Amount::ZERO, tokens(800), tokens(900)), vec![]);
     }
 

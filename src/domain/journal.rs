@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     Millis,
     approval::{Approval, Verdict},
-    budget::{Amount, Caps, Exceeded},
+    budget::{Amount, Caps, Exceeded, Warning},
     ids::{ApprovalId, ConversationId, InboundId, MemoryId, TurnId, UserId},
     inbound::{Accepted, Inbound, NewInbound},
     model::Usage,
@@ -117,6 +117,8 @@ pub struct TurnWrite {
     pub reserve: Amount,
     /// The user's caps for a day.
     pub user_caps: Caps,
+    /// Where it uses up four fifths of what the turn may spend.
+    pub warnings: Vec<Warning>,
     /// Where the turn stands after this.
     pub state: TurnState,
     /// Set when the turn ends with this write.

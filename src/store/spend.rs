@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::{Result, execute, row};
 use crate::domain::{
-    budget::{self, Amount, Caps, Dimension, Exceeded, Scope},
+    budget::{self, Amount, Caps, Dimension, Exceeded, Scope, Warning},
     ids::UserId,
 };
 
@@ -22,8 +22,8 @@ pub(super) struct Charged {
     pub(super) granted: Amount,
     /// Why nothing is.
     pub(super) exceeded: Option<Exceeded>,
-    /// Dimensions that crossed the warning line just now, with what is used and the cap.
-    pub(super) warnings: Vec<(Dimension, u64, u64)>,
+    /// Dimensions that crossed the warning line just now.
+    pub(super) warnings: Vec<Warning>,
 }
 
 pub(super) fn load(db: &Connection, user: &UserId, window: i64) -> Result<Account> {
@@ -67,13 +67,7 @@ pub(super) fn charge(
     let verdict = budget::grant(Scope::User, caps, before.raised, spent + (before.reserved - held), reserve);
     let granted = *verdict.as_ref().unwrap_or(&Amount::ZERO);
     add(db, user, window, settle, held, granted)?;
-    let warnings = budget::crossed(caps, before.raised, before.spent, spent)
-        .into_iter()
-        .map(|dimension| {
-            let cap = caps.of(dimension).unwrap_or(0).saturating_add(before.raised.of(dimension));
-            (dimension, spent.of(dimension), cap)
-        })
-        .collect();
+    let warnings = budget::crossed(caps, before.raised, before.spent, spent);
     Ok(Charged { granted, exceeded: verdict.err(), warnings })
 }
 

@@ -65,6 +65,7 @@ fn step(turn: &str, first: usize, entries: Vec<Entry>) -> TurnWrite {
         settle: Amount::ZERO,
         reserve: Amount::ZERO,
         user_caps: Caps::default(),
+        warnings: Vec::new(),
         state: TurnState::Running,
         close: None,
     }

@@ -6,7 +6,7 @@ use super::{
     Result, StoreError, approvals, conversations, execute, inbound, outbox, row, rows, spend, to_json,
 };
 use crate::domain::{
-    budget::{Amount, Dimension, window},
+    budget::{Amount, Scope, window},
     ids::{ConversationId, InboundId, TurnId, UserId},
     inbound::{Accepted, State},
     journal::{CloseTurn, Lease, OpenTurn, Source, TakenOver, TurnState, TurnWrite, TurnWritten},
@@ -57,8 +57,11 @@ pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten
         step.settle,
         step.reserve,
     )?;
-    for (dimension, used, cap) in charged.warnings {
-        outbox.push(warn(db, boot, step, dimension, used, cap)?);
+    let of_turn = step.warnings.iter().map(|warning| (Scope::Turn, *warning));
+    for (scope, warning) in of_turn.chain(charged.warnings.into_iter().map(|warning| (Scope::User, warning)))
+    {
+        let body = notice::budget_warning(scope, warning);
+        outbox.push(outbox::insert(db, boot, &message(step, body), step.now)?);
     }
     match begun {
         Some((seq, inbound)) => insert(db, step, seq, &inbound, &held, charged.granted)?,
@@ -157,17 +160,6 @@ fn side_rows(
 /// The stored approval raises the account of the day that the turn draws on.
 pub(super) fn budget_window(db: &Connection, turn: &TurnId) -> Result<Option<i64>> {
     row(db, "SELECT budget_window FROM turns WHERE id = ?1", [turn.as_str()], |row| Ok(row.get(0)?))
-}
-
-fn warn(
-    db: &Connection,
-    boot: i64,
-    step: &TurnWrite,
-    dimension: Dimension,
-    used: u64,
-    cap: u64,
-) -> Result<OutboxRow> {
-    outbox::insert(db, boot, &message(step, notice::budget_warning(dimension, used, cap)), step.now)
 }
 
 fn message(step: &TurnWrite, body: Body) -> NewOutbox {

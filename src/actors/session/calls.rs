@@ -50,7 +50,7 @@ impl Session {
         let progress = self.progress_sink(seq);
         let Some(work) = self.works.get_mut(&seq) else { return };
         let cancel = CancellationToken::new();
-        work.asking = Some((cancel.clone(), input));
+        work.asking = Some((cancel.clone(), input, self.kit.clock.now()));
         let answer = self.kit.doors.complete.ask(Complete { request, progress, cancel });
         ctx.spawn(answer.into_actor(self).map(move |outcome, session, ctx| {
             session.answered(seq, ask, outcome, ctx);
@@ -59,9 +59,7 @@ impl Session {
 
     fn answered(&mut self, seq: i64, ask: u32, outcome: Result<Answer, ModelError>, ctx: &mut Context<Self>) {
         let Some(work) = self.works.get_mut(&seq) else { return };
-        if work.turn.last_ask() == ask {
-            work.asking = None;
-        }
+        let asked = if work.turn.last_ask() == ask { work.asking.take() } else { None };
         fault::point("answered", "model");
         let event = match outcome {
             Ok(answer) => {
@@ -76,7 +74,12 @@ impl Session {
                 Event::ModelAnswered { ask, answer }
             }
             Err(ModelError::Cancelled) => return,
-            Err(error) => Event::ModelFailed { ask, error },
+            Err(error) => {
+                if let Some((_, _, since)) = asked {
+                    work.lose_time(since, self.kit.clock.now());
+                }
+                Event::ModelFailed { ask, error }
+            }
         };
         self.step(seq, event, ctx);
     }
@@ -94,7 +97,8 @@ impl Session {
     pub(super) fn run(&mut self, seq: i64, run: ToolRun, ctx: &mut Context<Self>) {
         let Some(work) = self.works.get_mut(&seq) else { return };
         let cancel = CancellationToken::new();
-        work.tools.insert(run.key, cancel.clone());
+        let began = self.kit.clock.now();
+        work.tools.insert(run.key, (cancel.clone(), began));
         let context = ToolContext {
             user: self.user.clone(),
             conversation: self.id.clone(),
@@ -105,7 +109,6 @@ impl Session {
         let (id, name) = (run.call.id.clone(), run.call.name.clone());
         let inbounds = work.turn.serves().to_vec();
         self.show(inbounds, Progress::Tool { name: name.clone(), phase: "started" });
-        let began = self.kit.clock.now();
         let output = self.kit.doors.tool.send(RunTool { call: run.call, context });
         ctx.spawn(output.into_actor(self).map(move |output, session, ctx| {
             let output = output.unwrap_or_else(|error| ToolOutput::failed(format!("Error: {error}.")));

@@ -46,11 +46,12 @@ impl Session {
 
     /// Performs effects: what ends something at once, the rest in order behind what waits already.
     pub(super) fn perform(&mut self, seq: i64, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        let now = self.kit.clock.now();
         let Some(work) = self.works.get_mut(&seq) else { return };
         for effect in effects {
             match effect {
-                Effect::AbandonModel => work.abandon_model(),
-                Effect::StopTools(keys) => work.stop_tools(&keys),
+                Effect::AbandonModel => work.abandon_model(now),
+                Effect::StopTools(keys) => work.stop_tools(&keys, now),
                 other => work.todo.push_back(other),
             }
         }
@@ -132,9 +133,9 @@ impl Session {
 
     fn turn_grant(&self, seq: i64, reserve: Amount) -> Result<Amount, Exceeded> {
         let Some(work) = self.works.get(&seq) else { return Ok(reserve) };
-        let (spent, raised) = work.turn.spent();
+        let (_, raised) = work.turn.spent();
         let caps = &self.kit.settings.limits.turn_caps;
-        budget::grant(Scope::Turn, caps, raised, spent + work.lost, reserve)
+        budget::grant(Scope::Turn, caps, raised, work.spent(), reserve)
     }
 
     fn prepared_end(&mut self, seq: i64) -> Prepared {
@@ -158,6 +159,7 @@ impl Session {
         for entry in &entries {
             self.kit.metrics.steps.with_label_values(&[entry.kind()]).inc();
         }
+        let (spent, caps) = (work.spent(), &self.kit.settings.limits.turn_caps);
         let step = TurnWrite {
             turn: work.turn.id().clone(),
             conversation: self.id.clone(),
@@ -167,8 +169,9 @@ impl Session {
             open: work.opening.as_ref().map(|(open, _)| open.clone()),
             first: work.first,
             calls: std::mem::take(&mut work.calls),
-            settle: work.unsettled(),
+            settle: spent - work.settled,
             reserve,
+            warnings: budget::crossed(caps, work.turn.spent().1, work.settled, spent),
             user_caps: self.kit.settings.user_caps,
             state: match &then {
                 Then::Park => TurnState::Parked,
@@ -182,7 +185,7 @@ impl Session {
             entries,
         };
         work.first += step.entries.len();
-        (work.settled, work.lost) = (work.turn.spent().0, Amount::ZERO);
+        work.settled = spent;
         let write = self.kit.doors.write.ask(WriteTurn { step });
         ctx.spawn(write.into_actor(self).map(move |written, session, ctx| {
             session.written(seq, then, written, ctx);

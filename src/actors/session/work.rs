@@ -7,10 +7,11 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
+    Millis,
     budget::Amount,
     inbound::{Accepted, Refused},
     journal::{Lease, ModelCall, OpenTurn},
-    turn::{CallKey, Effect, Entry, Turn},
+    turn::{CallKey, Effect, Entry, Phase, Turn},
 };
 
 /// Who waits to hear that a message was accepted.
@@ -31,13 +32,14 @@ pub(super) struct Work {
     pub(super) calls: Vec<ModelCall>,
     /// What the store knows to be spent.
     pub(super) settled: Amount,
-    /// What a call that was abandoned may have cost.
+    /// What calls that were abandoned, failed or stopped may have cost beside what the journal says.
     pub(super) lost: Amount,
     /// Set until the turn's first write is through.
     pub(super) opening: Option<(OpenTurn, Option<Acceptance>)>,
-    /// The question to a model that is under way, and what its input is estimated at.
-    pub(super) asking: Option<(CancellationToken, Amount)>,
-    pub(super) tools: BTreeMap<CallKey, CancellationToken>,
+    /// The question to a model that is under way, what its input is estimated at, and since when.
+    pub(super) asking: Option<(CancellationToken, Amount, Millis)>,
+    /// The tools that run, and since when.
+    pub(super) tools: BTreeMap<CallKey, (CancellationToken, Millis)>,
     pub(super) deadline: Option<SpawnHandle>,
     /// Ends the step when the working time that a budget granted for it is over.
     pub(super) time_limit: Option<SpawnHandle>,
@@ -73,35 +75,45 @@ impl Work {
         }
     }
 
-    /// Hangs up on the model. What it read so far is taken as spent.
-    pub(super) fn abandon_model(&mut self) {
-        if let Some((cancel, input)) = self.asking.take() {
+    /// Hangs up on the model. What it read so far is taken as spent, and its time.
+    pub(super) fn abandon_model(&mut self, now: Millis) {
+        if let Some((cancel, input, since)) = self.asking.take() {
             cancel.cancel();
             self.lost += input;
+            self.lose_time(since, now);
         }
     }
 
-    /// Ends these tools and the processes behind them.
-    pub(super) fn stop_tools(&mut self, keys: &[CallKey]) {
+    /// Ends these tools and the processes behind them. Their time is spent; and when the turn is over, no entry
+    /// will count the calls.
+    pub(super) fn stop_tools(&mut self, keys: &[CallKey], now: Millis) {
+        let over = matches!(self.turn.phase(), Phase::Over(_));
         for key in keys {
-            if let Some(cancel) = self.tools.remove(key) {
+            if let Some((cancel, since)) = self.tools.remove(key) {
                 cancel.cancel();
+                self.lose_time(since, now);
+                self.lost.tool_calls += u64::from(over);
             }
         }
     }
 
-    /// Spent since the last write.
-    pub(super) fn unsettled(&self) -> Amount {
-        self.turn.spent().0 - self.settled + self.lost
+    /// Counts time for which no entry will stand.
+    pub(super) fn lose_time(&mut self, since: Millis, now: Millis) {
+        self.lost.time_ms += (now - since).max(0).unsigned_abs();
+    }
+
+    /// All that was spent so far, as far as is known.
+    pub(super) fn spent(&self) -> Amount {
+        self.turn.spent().0 + self.lost
     }
 }
 
 impl Drop for Work {
     /// A session that falls takes nothing that it started with it into the dark.
     fn drop(&mut self) {
-        if let Some((cancel, _)) = &self.asking {
+        if let Some((cancel, ..)) = &self.asking {
             cancel.cancel();
         }
-        self.tools.values().for_each(CancellationToken::cancel);
+        self.tools.values().for_each(|(cancel, _)| cancel.cancel());
     }
 }
