@@ -95,8 +95,10 @@ pub(super) fn both(kill: &str) -> Vec<String> {
 /// Plays a scene, lets the process die there, and judges what became of it.
 async fn run<S: Scene>(test: &str, kill: &str) {
     let stage = Stage::new(&format!("{test}-{kill}"), S::CONFIG);
-    if let Some(peaceful) = prepared::<S>(&stage).await {
-        stage.log.say(peaceful);
+    if S::BEFORE {
+        stage.rise().await;
+        S::before(&stage).await;
+        stage.stop();
     }
     S::edit(&stage.site.store());
     stage.forks.set(S::FORKS);
@@ -121,13 +123,6 @@ async fn run<S: Scene>(test: &str, kill: &str) {
     settle(&stage).await;
     world::judge(&stage, S::LEAVE);
     S::after(&stage, &Rows::read(&stage.site.store()));
-}
-
-async fn prepared<S: Scene>(stage: &Stage) -> Option<&'static str> {
-    stage.rise().await;
-    let had = S::before(stage).await;
-    stage.stop();
-    had.then_some("the life before is over")
 }
 
 /// Everything that was answered is answered the same when it is asked again, and neither that nor another two lives
