@@ -144,7 +144,7 @@ pub struct TurnWritten {
 }
 
 /// What the holder of a taken-over turn needs to go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TakenOver {
     /// The turn.
     pub turn: TurnId,
@@ -152,6 +152,8 @@ pub struct TakenOver {
     pub lease: Lease,
     /// How often it was taken up again, this time included; a parked turn does not count.
     pub resumes: u32,
+    /// What was added to its journal: what the step that was cut off may have cost.
+    pub lost: Option<Entry>,
 }
 
 /// A turn that is not over, as it is found in the store.

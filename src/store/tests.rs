@@ -180,8 +180,11 @@ fn budgets_are_reserved_settled_and_never_given_back_twice() {
     let mut reserve = step("t1", 1, vec![]);
     (reserve.reserve, reserve.user_caps) = (tokens(10), caps);
     turns::write(&db, 1, &reserve).unwrap();
-    turns::take_over(&db, &conversation()).unwrap();
-    turns::take_over(&db, &conversation()).unwrap();
+    let first = turns::take_over(&db, &conversation()).unwrap();
+    let second = turns::take_over(&db, &conversation()).unwrap();
+    let lost = Entry::Resumed { lost: tokens(10) };
+    assert_eq!((first[0].lost.as_ref(), second[0].lost.as_ref()), (Some(&lost), None));
+    assert_eq!(turns::entries(&db, &TurnId::new("t1")).unwrap().last(), Some(&lost));
     let (spent, reserved, _) = costs::today(&db, &user(), 1_000).unwrap();
     assert_eq!((spent, reserved), (tokens(95), Amount::ZERO), "what was held at a crash is spent, once");
 }

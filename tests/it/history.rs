@@ -96,7 +96,7 @@ async fn a_conversation_that_was_cleared_is_forgotten_for_good_and_no_other_is()
 
 #[tokio::test]
 async fn a_turn_that_runs_while_its_conversation_is_cleared_is_forgotten_too() {
-    let gate = Gate::closed();
+    let gate = Gate::new();
     let hold = gate.clone();
     let model = MockModel::start(move |_| hold.say("fine"));
     let (_site, _server, user) = place(&model, "");

@@ -86,7 +86,6 @@ write_op!(Decide -> Decided, |_| "decide", |op, db, _boot| {
 write_op!(Expire -> Vec<crate::domain::ids::ApprovalId>, |_| "expire", |op, db, _boot| {
     approvals::expire(db, &op.conversation, op.now)
 });
-write_op!(Post -> OutboxRow, |_| "post", |op, db, boot| outbox::post(db, boot, &op.message, op.now));
 write_op!(ClaimOutbox -> Vec<(OutboxRow, bool)>, |_| "claim_outbox", |op, db, boot| {
     outbox::claim(db, boot, op.now, op.limit)
 });

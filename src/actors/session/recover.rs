@@ -69,7 +69,8 @@ impl Session {
     }
 
     /// Takes a turn up again from its journal; what it wants to do waits for its place.
-    fn take_up(&mut self, open: OpenTurnRow, taken: &TakenOver) {
+    fn take_up(&mut self, mut open: OpenTurnRow, taken: &TakenOver) {
+        open.entries.extend(taken.lost.clone());
         let opening = Opening {
             turn: open.turn.clone(),
             inbound: open.inbound.id.clone(),

@@ -43,7 +43,6 @@ doors!(
         take_over: TakeOver,
         decide: Decide,
         expire: Expire,
-        post: Post,
         claim_outbox: ClaimOutbox,
         settle_outbox: SettleOutbox,
         store_memory: StoreMemory,

@@ -62,12 +62,6 @@ message!(
         now: Millis } -> Vec<ApprovalId>
 );
 message!(
-    /// Stores a message that is to go out on its own.
-    Post { /// The message.
-        message: NewOutbox, /// When.
-        now: Millis } -> OutboxRow
-);
-message!(
     /// Claims messages that are due; the flag says that an earlier run may have sent it.
     ClaimOutbox { /// When.
         now: Millis, /// How many at most.
