@@ -188,7 +188,11 @@ impl Router {
     /// Tells sessions to do something; says how many had something to do.
     fn command(&mut self, command: &Command) -> impl Future<Output = usize> + use<> {
         if let To::One(id) = &command.to {
-            self.session(id);
+            // A look keeps nobody in memory.
+            let alive = self.sessions.as_ref().is_some_and(|sessions| sessions.get(id.as_str()).is_some());
+            if !(alive && matches!(command.order, Order::Look)) {
+                self.session(id);
+            }
         }
         let names = self.names_of(&command.to);
         let told: Vec<_> = names.iter().filter_map(|name| self.tell(name, command.order.clone())).collect();

@@ -90,7 +90,7 @@ impl Reply {
 /// A request, in the terms of both protocols.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    /// Which one, from 1, in the order of arrival.
+    /// Which one, from 1, in the order of arrival; 0 for a reading.
     pub number: u64,
     /// Path and query.
     pub path: String,
@@ -158,6 +158,7 @@ type Script = Box<dyn Fn(&Request) -> Reply + Send + Sync>;
 struct Shared {
     script: Mutex<Arc<Script>>,
     requests: Mutex<Vec<Request>>,
+    readings: Mutex<Vec<Request>>,
     refused: Mutex<Vec<String>>,
     count: AtomicU64,
     keep: bool,
@@ -185,6 +186,7 @@ impl MockModel {
         let shared = Arc::new(Shared {
             script: Mutex::new(Arc::new(script)),
             requests: Mutex::default(),
+            readings: Mutex::default(),
             refused: Mutex::default(),
             count: AtomicU64::new(0),
             keep,
@@ -226,6 +228,12 @@ impl MockModel {
         self.shared.requests.lock().unwrap().clone()
     }
 
+    /// Requests to read a conversation for facts. They come when it is quiet, beside what a test is about: they
+    /// are answered with none, and neither counted nor listed elsewhere.
+    pub(crate) fn readings(&self) -> Vec<Request> {
+        self.shared.readings.lock().unwrap().clone()
+    }
+
     /// How many requests there were.
     pub(crate) fn count(&self) -> u64 {
         self.shared.count.load(Ordering::SeqCst)
@@ -249,6 +257,14 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     while let Some(request) = read_request(&mut read, &shared).await {
+        if request.number == 0 {
+            let facts = ("store_facts".to_owned(), json!({"facts": []}));
+            shared.readings.lock().unwrap().push(request.clone());
+            if answer(&mut write, &request, Reply::Call(String::new(), vec![facts])).await.is_none() {
+                return;
+            }
+            continue;
+        }
         let fault = check(&request);
         let reply = match fault {
             Some(fault) => {
@@ -286,7 +302,8 @@ async fn read_request(
     let length: usize = headers.get("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     read.read_exact(&mut body).await.ok()?;
-    let number = shared.count.fetch_add(1, Ordering::SeqCst) + 1;
+    let reads = body.windows(11).any(|bytes| bytes == b"store_facts");
+    let number = if reads { 0 } else { shared.count.fetch_add(1, Ordering::SeqCst) + 1 };
     let body = if shared.keep { serde_json::from_slice(&body).unwrap_or_default() } else { Value::Null };
     Some(Request { number, path, headers, body })
 }
