@@ -94,6 +94,9 @@ pub fn serve(home: &Home, config: Config, config_from: &str, env: &dyn Env) -> R
     install_panic_hook();
     install_tls();
     let _lock = Lock::take(&home.lock_file())?;
+    // From now on this process can be found and ended; where it listens is not known yet.
+    home.write(&home.pid_file(), &std::process::id().to_string())?;
+    let _ = std::fs::remove_file(home.address_file());
     let (boot, keys) = open_store(&home.store())?;
     if keys == 0 && !is_loopback(&config.server.host) {
         return Err(ServeError::Open(config.server.host));
@@ -141,7 +144,6 @@ async fn run(
     let http = HttpServer::start(listener, Arc::new(town.web(&root, local)), cores())?;
     let address = format!("http://{}", http.address);
     home.write(&home.address_file(), &address)?;
-    home.write(&home.pid_file(), &std::process::id().to_string())?;
     town.note("server.started", &address).await;
     // Somebody waits for exactly this line.
     report::say(&format!("ready {address}\n"));

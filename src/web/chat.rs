@@ -164,8 +164,11 @@ async fn store(kit: &WebKit, user: &UserId, attachments: &[AttachmentBody]) -> A
         if !attachment.media_type.contains('/') || !attachment.media_type.chars().all(plain) {
             return Err(ApiError::bad_request("mediaType must be one such as `image/png`"));
         }
-        let put =
-            kit.files.put(attachment.filename.clone(), attachment.media_type.clone(), Bytes::from(bytes));
+        let put = kit.files.put(
+            attachment.filename.clone(),
+            attachment.media_type.to_ascii_lowercase(),
+            Bytes::from(bytes),
+        );
         let file =
             put.await.map_err(|error| ApiError::unavailable(format!("the file cannot be kept: {error}")))?;
         let note = PutFile { user: user.clone(), file: file.clone(), now: kit.clock.now() };

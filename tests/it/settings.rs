@@ -65,12 +65,12 @@ const PROVEN: &[(&str, &str)] = &[
 /// Keys whose tests stand in modules that other hands write, by the names that are expected. While such a
 /// module is empty, its keys are taken on trust; from its first test on, they are not.
 const PROVEN_ELSEWHERE_LATER: &[(&str, &str)] = &[
-    ("server.allowed_hosts", "access::"),
-    ("server.allowed_origins", "access::"),
-    ("server.max_body_mib", "access::"),
-    ("server.requests_per_minute", "access::"),
-    ("server.lockout_failures", "access::"),
-    ("server.lockout_minutes", "access::"),
+    ("server.allowed_hosts", "access::a_name_that_is_not_ours_is_refused_before_the_key_is_looked_at"),
+    ("server.allowed_origins", "access::an_allowed_web_page_may_ask_and_read_also_what_went_wrong"),
+    ("server.max_body_mib", "access::a_body_beyond_the_cap_is_refused_whether_its_length_is_told_or_not"),
+    ("server.requests_per_minute", "access::a_key_that_asks_too_often_waits_and_others_do_not"),
+    ("server.lockout_failures", "access::an_address_with_too_many_wrong_keys_is_locked_out"),
+    ("server.lockout_minutes", "access::an_address_with_too_many_wrong_keys_is_locked_out"),
     ("agent.workspace", "tools::the_workspace_is_where_the_configuration_says"),
     ("agent.max_iterations", "limits::a_turn_has_fifty_steps_or_as_many_as_are_configured"),
     ("agent.max_input_length", "limits::a_message_has_4096_characters_or_as_many_as_are_configured"),
@@ -104,16 +104,18 @@ const PROVEN_ELSEWHERE_LATER: &[(&str, &str)] = &[
         "limits::messages_a_minute_are_unlimited_or_as_many_as_are_configured",
     ),
     ("channels.terminal.while_busy", "busy::the_terminal_decides_for_itself"),
-    ("skills.*.enabled", "tools::"),
+    ("skills.*.enabled", "tools::a_skill_with_scripts_cannot_be_used_unless_the_configuration_lets_it"),
     ("skills.*.run_on_host", "tools::a_skill_with_scripts_cannot_be_used_unless_the_configuration_lets_it"),
     ("skills.*.approval", "approvals::the_configuration_can_have_every_call_of_a_skill_ask"),
     ("skills.*.*", "tools::a_script_sees_its_own_settings_and_no_secret"),
 ];
 
-/// The tests of a module, by name.
+/// The tests of a module, by name: those in its file, and in the folder of that name.
 fn tests_of(module: &str) -> Vec<String> {
-    let path = format!("{}/tests/it/{module}.rs", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let path = format!("{}/tests/it/{module}", env!("CARGO_MANIFEST_DIR"));
+    let below = std::fs::read_dir(&path).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let files = below.chain([format!("{path}.rs").into()]);
+    let text: String = files.map(|file| std::fs::read_to_string(file).unwrap() + "\n").collect();
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let pairs = lines.windows(2).filter(|pair| matches!(pair[0], "#[test]" | "#[tokio::test]"));
     pairs
@@ -320,16 +322,14 @@ async fn an_unknown_key_is_refused_with_what_could_have_been_meant() {
 #[tokio::test]
 async fn the_environment_fills_in_what_the_file_leaves_to_it() {
     let model = MockModel::start(|_| Reply::say("hello"));
-    let config = format!(
-        "llm: {{provider: openai-compatible, base_url: '${{BASE}}', model: '${{MODEL:fallback}}', api_key: '${{KEY}}'}}\n\
-         log: {{level: '${{LEVEL:info}}'}}"
-    );
+    let config = "llm: {provider: openai-compatible, base_url: '${BASE}', model: '${MODEL:fallback}', \
+                  api_key: '${KEY}'}\nlog: {level: '${LEVEL:info}'}";
     let base = model.openai();
     for (env, asked) in [
         (vec![("BASE", base.as_str()), ("KEY", "k-1")], "fallback"),
         (vec![("BASE", base.as_str()), ("KEY", "k-2"), ("MODEL", "chosen"), ("LEVEL", "debug")], "chosen"),
     ] {
-        let site = Site::new(&config);
+        let site = Site::new(config);
         let server = site.start_with(&env);
         let user = User::new(&server.base, &site.key("me", "owner"));
         assert_eq!(user.ask("hi").await, "hello");
@@ -337,7 +337,7 @@ async fn the_environment_fills_in_what_the_file_leaves_to_it() {
         assert_eq!(request.body["model"], asked);
         assert_eq!(request.headers["authorization"], format!("Bearer {}", env[1].1));
     }
-    let text = refusal(&config, &[("BASE", &base)]);
+    let text = refusal(config, &[("BASE", &base)]);
     assert!(text.contains("llm[0].api_key: the environment variable KEY is not set"), "{text}");
 }
 

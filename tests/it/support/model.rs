@@ -308,6 +308,8 @@ async fn read_request(
     Some(Request { number, path, headers, body })
 }
 
+const PICTURES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+
 /// What the real APIs refuse.
 fn check(request: &Request) -> Option<String> {
     let body = &request.body;
@@ -358,6 +360,25 @@ fn check_openai(body: &Value, messages: &[Value]) -> Option<String> {
     if !open.is_empty() {
         return Some(format!("tool calls without results at the end: {open:?}"));
     }
+    let parts = messages.iter().flat_map(|message| message["content"].as_array().into_iter().flatten());
+    for part in parts {
+        let data = |place: &Value| {
+            place.as_str().unwrap_or_default().split(';').next().unwrap_or_default().to_owned()
+        };
+        let fine = match part["type"].as_str().unwrap_or_default() {
+            "image_url" => {
+                PICTURES.map(|kind| format!("data:{kind}")).contains(&data(&part["image_url"]["url"]))
+            }
+            "input_audio" => part["input_audio"]["format"] == "wav" || part["input_audio"]["format"] == "mp3",
+            "video_url" => data(&part["video_url"]["url"]).starts_with("data:video/"),
+            "file" => data(&part["file"]["file_data"]) == "data:application/pdf",
+            "text" => true,
+            _ => false,
+        };
+        if !fine {
+            return Some(format!("a part of type {} is not taken as it is", part["type"]));
+        }
+    }
     check_tools(body["tools"].as_array().into_iter().flatten().map(|tool| &tool["function"]))
 }
 
@@ -395,6 +416,19 @@ fn check_anthropic(body: &Value, messages: &[Value]) -> Option<String> {
             .filter(|block| block["type"] == "tool_use")
             .map(|block| block["id"].as_str().unwrap_or_default().to_owned())
             .collect();
+    }
+    let blocks = messages.iter().flat_map(|message| message["content"].as_array().into_iter().flatten());
+    for block in blocks {
+        let (source, kind) = (&block["source"], block["source"]["media_type"].as_str().unwrap_or_default());
+        let fine = match block["type"].as_str().unwrap_or_default() {
+            "image" => source["type"] == "base64" && PICTURES.contains(&kind),
+            "document" => source["type"] == "base64" && kind == "application/pdf",
+            "text" | "tool_use" | "tool_result" => true,
+            _ => false,
+        };
+        if !fine {
+            return Some(format!("a block of type {} with {kind} is not taken", block["type"]));
+        }
     }
     if role != "user" {
         return Some("the last message must be the user's".into());
