@@ -45,9 +45,9 @@ async fn bare_calls(model: &MockModel) -> Times {
         model: Some("mock".into()),
         ..Provider::of("openai-compatible")
     };
-    let client = atoll::net::http_client().unwrap();
+    let clients = atoll::net::Clients::default();
     let files: Arc<dyn Files> = Arc::new(NoFiles);
-    let models = atoll::llm::build(&[provider], &Prices::default(), &client, &files).unwrap();
+    let models = atoll::llm::build(&[provider], &Prices::default(), &clients, &files).unwrap();
     let request = Arc::new(ModelRequest {
         system: "You are a friend.".into(),
         messages: vec![Arc::new(Message::user("what is new?"))],

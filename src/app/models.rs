@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     config::{Config, Env, Provider, detect_provider},
     llm::{self, PriceFault},
+    net::Clients,
     ports::{files::Files, model::Model},
 };
 
@@ -43,11 +44,11 @@ pub enum ModelsFault {
 pub async fn find_models(
     config: &Config,
     env: &dyn Env,
-    client: &reqwest::Client,
+    clients: &Clients,
     files: &Arc<dyn Files>,
 ) -> Result<Found, ModelsFault> {
     let prices = llm::with_overrides(&config.prices)?;
-    let build = |providers: &[Provider]| llm::build(providers, &prices, client, files);
+    let build = |providers: &[Provider]| llm::build(providers, &prices, clients, files);
     let describe = |models: &[Arc<dyn Model>]| {
         models
             .iter()
@@ -64,7 +65,7 @@ pub async fn find_models(
         let models = build(&[provider])?;
         return Ok(Found { how: format!("{}, by {variable}", describe(&models)), models, rehearsal: false });
     }
-    if let Some(provider) = ollama(client).await {
+    if let Some(provider) = ollama(clients).await {
         let models = build(&[provider])?;
         return Ok(Found {
             how: format!("{}, found on this machine", describe(&models)),
@@ -80,8 +81,9 @@ pub async fn find_models(
 }
 
 /// A local Ollama with at least one model.
-async fn ollama(client: &reqwest::Client) -> Option<Provider> {
-    let asked = client.get(format!("{OLLAMA_ADDRESS}/api/tags")).timeout(OLLAMA).send();
+async fn ollama(clients: &Clients) -> Option<Provider> {
+    let asked =
+        clients.to(OLLAMA_ADDRESS).ok()?.get(format!("{OLLAMA_ADDRESS}/api/tags")).timeout(OLLAMA).send();
     let answer: Value = asked.await.ok()?.error_for_status().ok()?.json().await.ok()?;
     let model = answer["models"][0]["name"].as_str()?.to_owned();
     Some(Provider {

@@ -24,7 +24,7 @@ use crate::{
         audit::Act,
     },
     home::{Home, HomeFiles, HomePersonas, Lock, LockFault},
-    net::{BuildError, http_client, install_tls},
+    net::{Clients, install_tls},
     ports::{
         clock::{Clock, NoRandom},
         files::Files,
@@ -72,9 +72,6 @@ pub enum ServeError {
     /// Models cannot be used.
     #[error(transparent)]
     Models(#[from] ModelsFault),
-    /// No HTTP client.
-    #[error(transparent)]
-    Client(#[from] BuildError),
     /// No random numbers.
     #[error(transparent)]
     Random(#[from] NoRandom),
@@ -129,9 +126,11 @@ async fn run(
     let (host, port) = (config.server.host.clone(), config.server.port);
     let listener = web::bind(&host, port)
         .map_err(|source| ServeError::Bind { address: format!("{host}:{port}"), source })?;
+    // Heard from here on: a signal that comes while all this starts must not cut it off undrained.
+    let signals = Signals::listen()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let files: Arc<dyn Files> = Arc::new(HomeFiles::new(home.files(), Arc::clone(&clock)));
-    let models = find_models(&config, env, &http_client()?, &files).await?;
+    let models = find_models(&config, env, &Clients::default(), &files).await?;
     report::say(&report::found(home, config_from, &config, &models, keys));
     let drain_ms = config.server.drain_ms;
     let (town, tree) = Town::build(home, config, models, boot, clock, files)?;
@@ -148,7 +147,7 @@ async fn run(
     report::say(&format!("ready {address}\n"));
     report::say(&report::how_to_talk(&address, home));
     let ticks = start_ticks(town.doors.tick.clone()).await?;
-    wait_and_end(&town, &root, &http, drain_ms).await?;
+    wait_and_end(&town, &root, &http, signals, drain_ms).await;
     drop(ticks);
     for file in [home.pid_file(), home.address_file(), home.local_key_file()] {
         let _ = std::fs::remove_file(file);
@@ -266,11 +265,10 @@ async fn wait_and_end(
     town: &Town,
     root: &Addr<Root>,
     http: &HttpServer,
+    mut signals: Signals,
     drain_ms: u64,
-) -> Result<(), ServeError> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    one_of(&mut term, &mut int).await;
+) {
+    signals.next().await;
     tracing::info!(deadline_ms = drain_ms, "shutting down; once more to skip to the end");
     let deadline = town.clock.now() + i64::try_from(drain_ms).unwrap_or(i64::MAX);
     let drain = async {
@@ -281,7 +279,7 @@ async fn wait_and_end(
     };
     tokio::select! {
         () = drain => {}
-        () = one_of(&mut term, &mut int) => {
+        () = signals.next() => {
             tracing::warn!("skipping to the end; what runs goes on at the next start");
             town.closing.cancel();
         }
@@ -291,12 +289,23 @@ async fn wait_and_end(
         tracing::error!("the store did not close in time; nothing that was committed is lost");
     }
     tracing::info!("stopped");
-    Ok(())
 }
 
-async fn one_of(term: &mut Signal, int: &mut Signal) {
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// What tells the server to end.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     home::{Home, Lock},
     net::{
-        http_client, install_tls,
+        install_tls, local_client,
         sse::{SseEvent, SseParser},
     },
 };
@@ -41,7 +41,7 @@ impl Client {
         }
         // A server that listens everywhere is reached here by loopback.
         let address = address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:");
-        let http = http_client().map_err(|error| CliError::said(error.to_string()))?;
+        let http = local_client().map_err(|error| CliError::said(error.to_string()))?;
         Ok(Self { http, address, key })
     }
 

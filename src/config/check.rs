@@ -204,6 +204,7 @@ fn agent(settings: &Settings<'_>) -> Agent {
         max_input_length: int("agent.max_input_length") as usize,
         tool_timeout_ms: int("agent.tool_timeout_seconds") * 1000,
         queue_limit: int("agent.queue_limit") as usize,
+        auto_extraction: settings.bool("agent.memory.auto_extraction", "agent.memory.auto_extraction"),
         session_idle_ms: int("agent.session_idle_minutes") as i64 * 60_000,
         retrieval_limit: if retrieval { int("agent.memory.retrieval_limit") as usize } else { 0 },
     }

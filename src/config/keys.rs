@@ -200,7 +200,12 @@ pub const KEYS: &[Key] = &[
         "put memories that may matter before each message",
     ),
     key("agent.memory.retrieval_limit", Kind::Int(0, 100), "5", "how many"),
-    key("agent.memory.auto_extraction", Kind::Planned, "true", "keep facts from conversations by itself"),
+    key(
+        "agent.memory.auto_extraction",
+        Kind::Bool,
+        "true",
+        "keep facts from a conversation by itself, a quiet minute after its last turn",
+    ),
     key("agent.security.enabled", Kind::Planned, "true", "screen messages and tool results"),
     key("agent.proactive.enabled", Kind::Planned, "false", "write first when there is a reason"),
     key("budgets.turn.tokens", Kind::Int(0, NO_LIMIT), "0", "most tokens of one turn; 0 for no limit"),

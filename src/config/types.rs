@@ -170,6 +170,8 @@ pub struct Agent {
     pub queue_limit: usize,
     /// Idle time after which a conversation leaves memory, in milliseconds.
     pub session_idle_ms: i64,
+    /// Facts are read from conversations.
+    pub auto_extraction: bool,
     /// Memories put before each message; 0 switches it off.
     pub retrieval_limit: usize,
 }

@@ -125,6 +125,8 @@ pub struct Answer {
     pub reason: Option<String>,
     /// Who answers, for the record.
     pub by: String,
+    /// The same for the audit log: `key:<name>` or `user:<id>`.
+    pub actor: String,
     /// The user who answers.
     pub user: UserId,
     /// They are an owner: they may answer for everybody, and raise budgets.

@@ -8,6 +8,7 @@ use super::{
     budget::{Amount, Caps, Exceeded, Warning},
     ids::{ApprovalId, ConversationId, InboundId, MemoryId, TurnId, UserId},
     inbound::{Accepted, Inbound, NewInbound},
+    memory::NewMemory,
     model::Usage,
     outbound::{NewOutbox, OutboxRow},
     turn::{Entry, Outcome, Past},
@@ -66,6 +67,8 @@ pub struct CloseTurn {
     pub asked: bool,
     /// The answer that goes out.
     pub answer: Option<NewOutbox>,
+    /// When the conversation is to be read for facts, when that is not noted yet.
+    pub look_again_at: Option<Millis>,
 }
 
 /// Where a turn stands, for those that look from outside.
@@ -141,7 +144,7 @@ pub struct TurnWritten {
 }
 
 /// What the holder of a taken-over turn needs to go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TakenOver {
     /// The turn.
     pub turn: TurnId,
@@ -149,6 +152,8 @@ pub struct TakenOver {
     pub lease: Lease,
     /// How often it was taken up again, this time included; a parked turn does not count.
     pub resumes: u32,
+    /// What was added to its journal: what the step that was cut off may have cost.
+    pub lost: Option<Entry>,
 }
 
 /// A turn that is not over, as it is found in the store.
@@ -177,6 +182,8 @@ pub struct ConversationRow {
     pub summary: Option<(String, i64)>,
     /// Skills that are active.
     pub activated: BTreeSet<String>,
+    /// The place in the history up to which it was read for facts.
+    pub extracted_through: i64,
     /// Finished turns, oldest first.
     pub past: Vec<Past>,
     /// Place of the next message.
@@ -185,6 +192,27 @@ pub struct ConversationRow {
     pub open: Vec<OpenTurnRow>,
     /// Messages that wait, oldest first.
     pub queued: Vec<Inbound>,
+}
+
+/// What came of reading a conversation for facts, stored in one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptFacts {
+    /// Whose it is.
+    pub user: UserId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The facts.
+    pub facts: Vec<NewMemory>,
+    /// The place up to which it was read.
+    pub through: i64,
+    /// The call of a model that this took.
+    pub call: Option<ModelCall>,
+    /// What was charged for it beforehand, and when.
+    pub prepaid: Amount,
+    /// When that was.
+    pub prepaid_at: Millis,
+    /// When.
+    pub now: Millis,
 }
 
 /// What a new message does while a turn runs.

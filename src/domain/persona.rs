@@ -42,6 +42,12 @@ pub fn context(time: &str, memories: &[(String, String)]) -> String {
     context
 }
 
+/// A message without the context that [`context`] put before it.
+pub fn without_context(text: &str) -> &str {
+    let begun = text.starts_with("[atoll: it is ");
+    text.split_once("\n\n").filter(|_| begun).map_or(text, |(_, words)| words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

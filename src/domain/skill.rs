@@ -42,7 +42,7 @@ pub struct ToolSpec {
 
 impl ToolSpec {
     /// Upper estimate of the tokens that its description takes in a request.
-    fn tokens(&self) -> u64 {
+    pub fn tokens(&self) -> u64 {
         let texts = [self.name.as_str(), &self.description, &self.input_schema.to_string()];
         8 + texts.into_iter().map(tokens::of_text).sum::<u64>()
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     config::Provider,
     domain::price::{Price, Prices},
+    net::{BuildError, Clients},
     ports::{files::Files, model::Model},
 };
 
@@ -16,23 +17,30 @@ use super::{
 
 /// A provider cannot be built.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no provider `{0}`")]
-pub struct NoModel(String);
+pub enum NoModel {
+    /// The table does not have it.
+    #[error("there is no provider `{0}`")]
+    Unknown(String),
+    /// No HTTP client.
+    #[error(transparent)]
+    Client(#[from] BuildError),
+}
 
 /// The configured providers, in order.
 ///
 /// # Errors
-/// [`NoModel`] for a name that the table does not have; the configuration's check is stricter.
+/// [`NoModel`] for a name that the table does not have (the configuration's check is stricter), or when no
+/// client can be built.
 pub fn build(
     providers: &[Provider],
     prices: &Prices,
-    client: &reqwest::Client,
+    clients: &Clients,
     files: &Arc<dyn Files>,
 ) -> Result<Vec<Arc<dyn Model>>, NoModel> {
     providers
         .iter()
         .map(|config| {
-            let kind = find(&config.provider).ok_or_else(|| NoModel(config.provider.clone()))?;
+            let kind = find(&config.provider).ok_or_else(|| NoModel::Unknown(config.provider.clone()))?;
             if kind.codec == Codec::Rehearsal {
                 return Ok(rehearsal());
             }
@@ -43,7 +51,7 @@ pub fn build(
                 prices.find(model)
             };
             let model: Arc<dyn Model> =
-                Arc::new(HttpModel::new(kind, config.clone(), price, client.clone(), Arc::clone(files)));
+                Arc::new(HttpModel::new(kind, config.clone(), price, clients, Arc::clone(files))?);
             Ok(model)
         })
         .collect()

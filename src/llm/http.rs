@@ -14,7 +14,7 @@ use crate::{
         price::Price,
         tokens,
     },
-    net::sse::SseParser,
+    net::{BuildError, Clients, sse::SseParser},
     ports::{
         files::Files,
         model::{Model, ProgressSink, Takes},
@@ -56,12 +56,13 @@ impl HttpModel {
         kind: &'static ProviderKind,
         config: Provider,
         price: Option<Price>,
-        client: reqwest::Client,
+        clients: &Clients,
         files: Arc<dyn Files>,
-    ) -> Self {
+    ) -> Result<Self, BuildError> {
         let model = config.model.clone().unwrap_or_else(|| kind.model.to_owned());
         let base_url = config.base_url.clone().unwrap_or_else(|| kind.base_url.to_owned());
-        Self { inner: Arc::new(Inner { kind, config, model, base_url, price, client, files }) }
+        let client = clients.to(&base_url)?;
+        Ok(Self { inner: Arc::new(Inner { kind, config, model, base_url, price, client, files }) })
     }
 }
 

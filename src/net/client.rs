@@ -1,6 +1,6 @@
 //! The one HTTP client: time-outs, no redirects, one TLS stack.
 
-use std::time::Duration;
+use std::{net::IpAddr, sync::OnceLock, time::Duration};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -17,16 +17,68 @@ pub fn install_tls() {
 }
 
 /// A client that follows no redirects and sends no cookies. Time-outs of whole requests are the caller's.
+fn http_client() -> Result<reqwest::Client, BuildError> {
+    Ok(builder().build()?)
+}
+
+/// A client of what is on this machine: whatever the environment says of proxies, it is not for them to see.
+/// It follows no redirects, and time-outs of whole requests are the caller's.
 ///
 /// # Errors
 /// When the platform's certificates cannot be read.
-pub fn http_client() -> Result<reqwest::Client, BuildError> {
-    let client = reqwest::Client::builder()
+pub fn local_client() -> Result<reqwest::Client, BuildError> {
+    Ok(builder().no_proxy().build()?)
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .connect_timeout(CONNECT)
         .redirect(reqwest::redirect::Policy::none())
         .tcp_nodelay(true)
         .pool_max_idle_per_host(64)
         .user_agent(concat!("atoll/", env!("CARGO_PKG_VERSION")))
-        .build()?;
-    Ok(client)
+}
+
+/// Clients to anywhere, each built when it is first needed: it reads all certificates of the system.
+#[derive(Debug, Default)]
+pub struct Clients {
+    outside: OnceLock<reqwest::Client>,
+    here: OnceLock<reqwest::Client>,
+}
+
+impl Clients {
+    /// The client for this address.
+    ///
+    /// # Errors
+    /// As [`local_client`].
+    pub fn to(&self, url: &str) -> Result<reqwest::Client, BuildError> {
+        let (place, build): (_, fn() -> _) =
+            if is_here(url) { (&self.here, local_client) } else { (&self.outside, http_client) };
+        if let Some(client) = place.get() {
+            return Ok(client.clone());
+        }
+        let client = build()?;
+        Ok(place.get_or_init(|| client).clone())
+    }
+}
+
+fn is_here(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_its_names() {
+        for here in ["http://localhost:1/v1", "http://127.0.0.1", "https://[::1]:8/x", "http://127.9.9.9:1"] {
+            assert!(is_here(here), "{here}");
+        }
+        for outside in ["http://localhost.evil.org", "https://10.0.0.1", "https://api.openai.com/v1", "x"] {
+            assert!(!is_here(outside), "{outside}");
+        }
+    }
 }

@@ -3,4 +3,4 @@
 mod client;
 pub mod sse;
 
-pub use client::{BuildError, http_client, install_tls};
+pub use client::{BuildError, Clients, install_tls, local_client};

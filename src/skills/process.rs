@@ -7,10 +7,13 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, Command},
 };
 use tokio_util::sync::CancellationToken;
+
+/// What a script is started with: it begins when its process is noted. If Atoll dies before that, it never does.
+const GATE: &str = "read -r go && exec \"$@\" </dev/null";
 
 /// Most that is kept of a script's output, in bytes.
 const OUTPUT: usize = 1024 * 1024;
@@ -44,6 +47,10 @@ pub(super) async fn run(script: Script<'_>, cancel: &CancellationToken) -> Ended
         Err(error) => return Ended::NotStarted(error.to_string()),
     };
     let group = Group::of(&child, script.notes);
+    if let Some(mut gate) = child.stdin.take() {
+        // If this cannot be written the process ends, and says so by its exit.
+        let _ = gate.write_all(b"go\n").await;
+    }
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = async {
         let status = child.wait().await;
@@ -72,15 +79,11 @@ fn command(script: &Script<'_>) -> Command {
         Some("sh") => Some("sh"),
         _ => None,
     };
-    let mut command = match interpreter {
-        Some(interpreter) => {
-            let mut command = Command::new(interpreter);
-            command.arg(script.program);
-            command
-        }
-        None => Command::new(script.program),
-    };
+    let mut command = Command::new("/bin/sh");
     command
+        .args(["-c", GATE, "atoll"])
+        .args(interpreter)
+        .arg(script.program)
         .args(script.args)
         .current_dir(script.folder)
         .env_clear()
@@ -88,7 +91,7 @@ fn command(script: &Script<'_>) -> Command {
         .env("HOME", script.workspace)
         .env("LANG", "C.UTF-8")
         .env("SKILL_CONFIG", script.config)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)

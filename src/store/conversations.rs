@@ -63,7 +63,7 @@ pub fn clear(db: &Connection, id: &ConversationId, user: &UserId, now: Millis) -
 /// # Errors
 /// When the store fails or holds something unreadable.
 pub fn load(db: &Connection, id: &ConversationId, messages: usize) -> Result<ConversationRow> {
-    let sql = "SELECT last_seq, cleared_seq, summary, summary_through, activated
+    let sql = "SELECT last_seq, cleared_seq, summary, summary_through, activated, extracted_through
                FROM conversations WHERE id = ?1";
     let found = row(db, sql, [id.as_str()], |row| {
         let summary: Option<String> = row.get(2)?;
@@ -73,10 +73,12 @@ pub fn load(db: &Connection, id: &ConversationId, messages: usize) -> Result<Con
             cleared_seq: row.get(1)?,
             summary: summary.zip(through),
             activated: from_json(&row.get::<_, String>(4)?)?,
+            extracted_through: row.get(5)?,
             ..ConversationRow::default()
         })
     })?;
-    let mut conversation = found.unwrap_or_default();
+    let unknown = || ConversationRow { extracted_through: -1, ..ConversationRow::default() };
+    let mut conversation = found.unwrap_or_else(unknown);
     conversation.queued = inbound::queued(db, id)?;
     if conversation.last_seq == 0 {
         return Ok(conversation);

@@ -6,13 +6,19 @@ use super::{Result, execute, rows};
 use crate::domain::{
     Millis,
     budget::{Amount, window},
-    ids::UserId,
-    journal::{ModelCall, TurnWrite},
+    ids::{ConversationId, UserId},
+    journal::ModelCall,
     records::{CostLine, CostsBy},
 };
 
 /// Adds a paid call to its day.
-pub(super) fn insert(db: &Connection, step: &TurnWrite, call: &ModelCall) -> Result<()> {
+pub(super) fn insert(
+    db: &Connection,
+    user: &UserId,
+    conversation: &ConversationId,
+    now: Millis,
+    call: &ModelCall,
+) -> Result<()> {
     let sql =
         "INSERT INTO costs (day, user_id, conversation_id, provider, model, calls, input, cached, output,
                                   micros, time_ms)
@@ -23,9 +29,9 @@ pub(super) fn insert(db: &Connection, step: &TurnWrite, call: &ModelCall) -> Res
         db,
         sql,
         params![
-            window(step.now),
-            step.user.as_str(),
-            step.conversation.as_str(),
+            window(now),
+            user.as_str(),
+            conversation.as_str(),
             call.provider,
             call.model,
             call.usage.input as i64,

@@ -4,6 +4,7 @@ pub mod approvals;
 pub mod audit;
 pub mod conversations;
 pub mod costs;
+pub mod facts;
 pub mod files;
 pub mod inbound;
 pub mod keys;

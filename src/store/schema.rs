@@ -1,6 +1,6 @@
 //! Opening the store: pragmas, migrations, a backup before each of them.
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations, SchemaVersion};
@@ -12,7 +12,8 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 128;
 
-const STEPS: &[&str] = &[include_str!("migrations/0001_foundation.sql")];
+const STEPS: &[&str] =
+    &[include_str!("migrations/0001_foundation.sql"), include_str!("migrations/0002_extraction.sql")];
 
 fn migrations() -> Migrations<'static> {
     Migrations::new(STEPS.iter().map(|sql| M::up(sql)).collect())
@@ -111,10 +112,16 @@ pub fn backup(db: &Connection, target: &Path) -> Result<()> {
     let Some(target) = target.to_str() else {
         return Err(StoreError::Schema("the backup's path is no text".into()));
     };
-    if Path::new(target).exists() {
-        return Err(StoreError::Schema(format!("{target} exists already: name another file")));
+    // It holds what people said: nobody else may read it, from its first byte on.
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
+    made.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => StoreError::Schema(format!("{target} exists already: name another file")),
+        _ => StoreError::Schema(format!("{target} cannot be written: {error}")),
+    })?;
+    if let Err(error) = db.execute("VACUUM INTO ?1", [target]) {
+        let _ = std::fs::remove_file(target);
+        return Err(error.into());
     }
-    db.execute("VACUUM INTO ?1", [target])?;
     Ok(())
 }
 

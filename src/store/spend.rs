@@ -71,7 +71,7 @@ pub(super) fn charge(
     Ok(Charged { granted, exceeded: verdict.err(), warnings })
 }
 
-fn add(
+pub(super) fn add(
     db: &Connection,
     user: &UserId,
     window: i64,
@@ -111,6 +111,18 @@ fn add(
             change(Dimension::Time)
         ],
     )?;
+    Ok(())
+}
+
+/// Takes back a charge that was not needed.
+pub(super) fn give_back(db: &Connection, user: &UserId, window: i64, amount: Amount) -> Result<()> {
+    let sql = "UPDATE spend SET spent_tokens = max(spent_tokens - ?3, 0), spent_micros = max(spent_micros - ?4, 0),
+                      spent_tool_calls = max(spent_tool_calls - ?5, 0), spent_time_ms = max(spent_time_ms - ?6, 0)
+               WHERE user_id = ?1 AND budget_window = ?2";
+    let signed = |quantity: u64| i64::try_from(quantity).unwrap_or(i64::MAX);
+    let [tokens, micros, tool_calls, time] =
+        [amount.tokens, amount.micros, amount.tool_calls, amount.time_ms].map(signed);
+    execute(db, sql, params![user.as_str(), window, tokens, micros, tool_calls, time])?;
     Ok(())
 }
 

@@ -90,6 +90,7 @@ fn closes(turn: &str, first: usize, seq: i64, serves: &[&str]) -> TurnWrite {
         summary: None,
         activated: None,
         asked: true,
+        look_again_at: None,
         answer: Some(NewOutbox {
             user: user(),
             conversation: conversation(),
@@ -179,8 +180,11 @@ fn budgets_are_reserved_settled_and_never_given_back_twice() {
     let mut reserve = step("t1", 1, vec![]);
     (reserve.reserve, reserve.user_caps) = (tokens(10), caps);
     turns::write(&db, 1, &reserve).unwrap();
-    turns::take_over(&db, &conversation()).unwrap();
-    turns::take_over(&db, &conversation()).unwrap();
+    let first = turns::take_over(&db, &conversation()).unwrap();
+    let second = turns::take_over(&db, &conversation()).unwrap();
+    let lost = Entry::Resumed { lost: tokens(10) };
+    assert_eq!((first[0].lost.as_ref(), second[0].lost.as_ref()), (Some(&lost), None));
+    assert_eq!(turns::entries(&db, &TurnId::new("t1")).unwrap().last(), Some(&lost));
     let (spent, reserved, _) = costs::today(&db, &user(), 1_000).unwrap();
     assert_eq!((spent, reserved), (tokens(95), Amount::ZERO), "what was held at a crash is spent, once");
 }
@@ -211,6 +215,7 @@ fn an_approval_is_answered_once_used_once_and_withdrawn_with_its_turn() {
         approve,
         reason: None,
         by: by.into(),
+        actor: format!("user:{by}"),
         user: user(),
         owner: false,
         now,
@@ -444,4 +449,31 @@ fn what_is_old_and_done_is_let_go_and_the_rest_stays() {
     assert!(outbox::last_id(&db).unwrap() > 0, "event numbers go on growing");
     assert_eq!((upkeep::next_boot(&db).unwrap(), upkeep::next_boot(&db).unwrap()), (1, 2));
     assert_eq!(upkeep::health(&db).unwrap().conversations, 1);
+}
+
+#[test]
+fn reading_for_facts_leaves_the_last_fifth_of_a_day_alone_and_gives_back_what_it_did_not_need() {
+    let Store { db, _folder } = store();
+    let caps = Caps { tokens: Some(1_000), ..Caps::default() };
+    assert_eq!(facts::prepay(&db, &user(), &caps, tokens(700), 1_000).unwrap(), Some(tokens(700)));
+    assert_eq!(facts::prepay(&db, &user(), &caps, tokens(150), 1_000).unwrap(), None);
+    let cost = ModelCall {
+        provider: "p".into(),
+        model: "m".into(),
+        usage: crate::domain::model::Usage::default(),
+        cost: tokens(40),
+    };
+    let kept = KeptFacts {
+        user: user(),
+        conversation: conversation(),
+        facts: Vec::new(),
+        through: 3,
+        call: Some(cost),
+        prepaid: tokens(700),
+        prepaid_at: 1_000,
+        now: 2_000,
+    };
+    facts::keep(&db, &kept).unwrap();
+    assert_eq!(costs::today(&db, &user(), 1_000).unwrap().0, tokens(40));
+    assert_eq!(facts::prepay(&db, &user(), &caps, tokens(700), 1_000).unwrap(), Some(tokens(700)));
 }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     Result, StoreError, approvals, conversations, execute, inbound, outbox, row, rows, spend, to_json,
+    wakeups,
 };
 use crate::domain::{
     budget::{Amount, Scope, window},
@@ -47,7 +48,7 @@ pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten
         side_rows(db, boot, step, entry, &mut outbox)?;
     }
     for call in &step.calls {
-        super::costs::insert(db, step, call)?;
+        super::costs::insert(db, &step.user, &step.conversation, step.now, call)?;
     }
     let charged = spend::charge(
         db,
@@ -257,6 +258,9 @@ fn finish(
         ],
     )?;
     conversations::end_turn(db, &step.conversation, close)?;
+    if let Some(at) = close.look_again_at {
+        wakeups::insert(db, &step.conversation, at, "facts")?;
+    }
     if close.asked {
         approvals::void(db, &step.turn)?;
     }
@@ -295,11 +299,23 @@ pub fn take_over(db: &Connection, conversation: &ConversationId) -> Result<Vec<T
                           reserved_time_ms = 0
                    WHERE id = ?1 RETURNING lease, resumes";
         let found = row(db, sql, [&turn], |row| {
-            Ok(TakenOver { turn: TurnId::new(turn.clone()), lease: row.get(0)?, resumes: row.get(1)? })
+            let id = TurnId::new(turn.clone());
+            Ok(TakenOver { turn: id, lease: row.get(0)?, resumes: row.get(1)?, lost: None })
         })?;
-        taken.extend(found);
+        let lost = if reserved == Amount::ZERO { None } else { Some(note_lost(db, &turn, reserved)?) };
+        taken.extend(found.map(|found| TakenOver { lost, ..found }));
     }
     Ok(taken)
+}
+
+/// Adds to a turn's journal what was reserved for the step that was cut off.
+fn note_lost(db: &Connection, turn: &str, lost: Amount) -> Result<Entry> {
+    let entry = Entry::Resumed { lost };
+    let sql = "INSERT INTO journal (turn_id, n, entries)
+               SELECT turn_id, n + json_array_length(entries), ?2 FROM journal WHERE turn_id = ?1
+               ORDER BY n DESC LIMIT 1";
+    execute(db, sql, params![turn, to_json(&[&entry])?])?;
+    Ok(entry)
 }
 
 /// The journal of a turn.

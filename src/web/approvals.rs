@@ -100,6 +100,7 @@ async fn decide(
         approve: allow,
         reason,
         by: principal.name.clone(),
+        actor: format!("key:{}", principal.name),
         user: principal.user.clone(),
         owner: principal.role == Role::Owner,
         now: kit.clock.now(),

@@ -1,7 +1,7 @@
 //! `POST /api/chat`: a message in, a stream of what happens and the answer out. A client that hangs up cancels
 //! nothing; one that sends the same `Idempotency-Key` again is attached to the first message.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, post, web};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -37,6 +37,8 @@ use super::{
 
 /// Most files with one message.
 const MOST_FILES: usize = 10;
+/// How often a stream that is still open looks whether its message was answered meanwhile.
+const LOOK: Duration = Duration::from_secs(3);
 /// Longest `Idempotency-Key`.
 const LONGEST_KEY: usize = 200;
 
@@ -191,6 +193,7 @@ impl Follow {
     /// `before` says that the message was accepted before this client watched: it may be settled already.
     async fn run(self, mut live: mpsc::Receiver<Arc<LiveEvent>>, before: bool) {
         let mut next = if before { self.settled().await } else { Ok(Next::More) };
+        let mut look = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
         while let Ok(Next::More) = next {
             next = tokio::select! {
                 biased;
@@ -200,6 +203,8 @@ impl Follow {
                 },
                 () = self.events.hung_up() => Err(HungUp),
                 () = self.kit.closing.cancelled() => self.lost_sight().await,
+                // Whoever should have told may have fallen just then.
+                _ = look.tick() => self.settled().await,
             };
         }
     }

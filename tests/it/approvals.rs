@@ -203,6 +203,12 @@ async fn an_answer_right_after_a_start_is_not_lost() {
         let model = pays();
         let mut asked = asked(&model, "").await;
         asked.kill();
+        // The session takes a while to read its rows: the answer comes before it is through.
+        let long = "INSERT INTO history (conversation_id, first, count, seq, turn_id, messages)
+                    SELECT conversation_id, value, 1, 1, turns.id,
+                           '[{\"role\":\"user\",\"text\":\"' || hex(zeroblob(250000)) || '\"}]'
+                    FROM turns, json_each('[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19]')";
+        asked.site.store().execute(long, []).unwrap();
         asked.again();
         let (status, _) = asked.answer(how, json!({})).await;
         assert_eq!(status, 200);

@@ -187,6 +187,24 @@ async fn the_channel_decides_before_the_agent_and_the_message_before_both() {
 }
 
 #[tokio::test]
+async fn the_terminal_decides_for_itself() {
+    let (_gate, model) = gated();
+    let (site, server, user, _first) = busy(&model, "channels: {terminal: {while_busy: interrupt}}\n").await;
+    let _waits = queued(&user, "over rest it waits").await;
+    let key = std::fs::read_to_string(site.home().join("run/local.key")).unwrap();
+    let local = User::new(&server.base, key.trim());
+    model.becomes(|request| if request.text().contains("urgent") { Reply::say("fine") } else { Reply::Hang });
+    let first = say(&local, "a long story", None).await;
+    until("the model is asked", async || model.count() == 2).await;
+    let urgent = say(&local, "urgent", None).await;
+    assert_eq!(end(first).await, "interrupted");
+    assert_eq!(end(urgent).await, "fine");
+    let channels = "SELECT channel || ' ' || state FROM inbound ORDER BY id";
+    let expected = ["api running", "api queued", "terminal cancelled", "terminal answered"];
+    assert_eq!(site.column(channels), expected);
+}
+
+#[tokio::test]
 async fn what_a_user_chose_goes_before_the_configuration() {
     let (_gate, model) = gated();
     let site = Site::new(&with_anthropic(&model, "channels: {api: {while_busy: steer}}\n"));

@@ -285,6 +285,15 @@ async fn a_key_that_cannot_be_sent_is_said_to_be_one() {
 }
 
 #[tokio::test]
+async fn a_model_on_this_machine_is_not_looked_for_behind_a_proxy() {
+    let model = MockModel::start(says("right here"));
+    let site = Site::new(&lane(&[(&model, "")], "")).env("http_proxy", "http://127.0.0.1:9");
+    let server = site.start();
+    let user = User::new(&server.base, &site.key("me", "owner"));
+    assert_eq!(user.ask("hello").await, "right here");
+}
+
+#[tokio::test]
 async fn the_text_of_a_key_is_shown_nowhere() {
     let echo = |prefix: usize| format!("{}bad key {KEY} was given", "x".repeat(prefix));
     let bodies = [

@@ -208,6 +208,7 @@ async fn messages_a_minute_are_unlimited_or_as_many_as_are_configured() {
         }
         assert_eq!(refused, vec![429; 10 - limit]);
         assert_eq!(model.count(), limit as u64);
+        assert_eq!(user.ask("/cancel").await, "There is nothing to cancel.", "this is always heard");
         let other = json!({"message": "hello", "userId": "somebody"});
         assert_eq!(user.ask_as(other).await, "fine", "each user has their own");
     }

@@ -94,6 +94,32 @@ async fn what_owners_do_is_in_the_audit_log_and_a_change_of_it_shows() {
 }
 
 #[tokio::test]
+async fn who_answered_a_question_is_in_the_audit_log_with_what_was_asked() {
+    let clock = || ("clock".to_owned(), json!({}));
+    let (model, site, _server, owner) = begin("budgets: {turn: {tool_calls: 1}}", move |_| {
+        Reply::Call(String::new(), vec![clock(), clock()])
+    });
+    for (at, conversation) in ["one", "two"].iter().enumerate() {
+        let body = json!({"message": "what time is it?", "conversationId": conversation});
+        let mut stream = owner.open(body).await;
+        let parked = stream.until("status", |data| data["approvalId"].is_string()).await;
+        let id = parked.data["approvalId"].as_str().unwrap();
+        if at == 0 {
+            assert_eq!(owner.post(&format!("/api/v1/approvals/{id}/reject"), json!({})).await.0, 200);
+        } else {
+            owner.ask(&format!("/reject {id}")).await;
+        }
+        stream.rest().await;
+    }
+    let rows = "SELECT group_concat(actor || ' ' || action, ', ') FROM audit WHERE action LIKE 'approval.%'";
+    assert_eq!(site.text(rows), "key:me approval.rejected, user:api-default approval.rejected");
+    let told =
+        "SELECT count(*) FROM audit JOIN approvals ON approvals.id = audit.subject AND preview = details";
+    assert_eq!(site.number(told), 2);
+    assert!(model.refused().is_empty(), "{:?}", model.refused());
+}
+
+#[tokio::test]
 async fn health_names_every_check_and_says_what_to_do() {
     let (_model, site, server, owner) =
         begin("prices: {mock: {input: 1, output: 1}}", |_| Reply::say("fine"));

@@ -76,7 +76,8 @@ async fn a_body_that_does_not_fit_is_refused_in_one_shape_and_nothing_is_kept() 
         let told = refused(&user, "/api/chat", content_type, body).await;
         assert_eq!(told, (*status, (*code).to_owned()), "{content_type} {body}");
     }
-    for path in ["/api/v1/memories", "/api/v1/keys", "/api/v1/actors/restart"] {
+    let (approve, reject) = ("/api/v1/approvals/none/approve", "/api/v1/approvals/none/reject");
+    for path in ["/api/v1/memories", "/api/v1/keys", "/api/v1/actors/restart", approve, reject] {
         assert_eq!(refused(&user, path, json, "{").await, (400, "bad_request".into()), "{path}");
         assert_eq!(refused(&user, path, "text/plain", "{}").await, (415, "not_json".into()), "{path}");
     }

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use crate::{
     domain::{
         audit::Act,
+        budget::Amount,
         inbound::{Accepted, State},
         journal::{Decided, TakenOver, TurnWritten, WhileBusy},
         memory::Memory,
@@ -12,8 +13,8 @@ use crate::{
         records::{KeyInfo, User},
     },
     store::{
-        self, approvals, audit, conversations, files, inbound, keys, memories, outbox, turns, upkeep, users,
-        wakeups,
+        self, approvals, audit, conversations, facts, files, inbound, keys, memories, outbox, turns, upkeep,
+        users, wakeups,
     },
 };
 
@@ -74,7 +75,7 @@ write_op!(Decide -> Decided, |_| "decide", |op, db, _boot| {
     let action = if op.answer.approve { "approval.approved" } else { "approval.rejected" };
     let act = Act {
         at: op.answer.now,
-        actor: op.answer.by.clone(),
+        actor: op.answer.actor.clone(),
         action: action.into(),
         subject: op.answer.id.to_string(),
         details: decided.approval.preview.clone(),
@@ -85,7 +86,6 @@ write_op!(Decide -> Decided, |_| "decide", |op, db, _boot| {
 write_op!(Expire -> Vec<crate::domain::ids::ApprovalId>, |_| "expire", |op, db, _boot| {
     approvals::expire(db, &op.conversation, op.now)
 });
-write_op!(Post -> OutboxRow, |_| "post", |op, db, boot| outbox::post(db, boot, &op.message, op.now));
 write_op!(ClaimOutbox -> Vec<(OutboxRow, bool)>, |_| "claim_outbox", |op, db, boot| {
     outbox::claim(db, boot, op.now, op.limit)
 });
@@ -93,6 +93,10 @@ write_op!(SettleOutbox -> (), |_| "settle_outbox", |op, db, _boot| {
     op.sent.iter().try_for_each(|(id, sent)| outbox::settle(db, *id, sent, op.now, MAX_ATTEMPTS))
 });
 write_op!(StoreMemory -> (Memory, bool), |_| "store_memory", |op, db, _boot| memories::store(db, &op.memory));
+write_op!(Prepay -> Option<Amount>, |_| "prepay", |op, db, _boot| {
+    facts::prepay(db, &op.user, &op.caps, op.worst, op.now)
+});
+write_op!(KeepFacts -> usize, |_| "keep_facts", |op, db, _boot| facts::keep(db, &op.kept));
 write_op!(UpdateMemory -> Memory, |_| "update_memory", |op, db, _boot| {
     memories::update(db, &op.user, &op.id, &op.change, op.now)
 });

@@ -96,6 +96,13 @@ impl Intake {
         if length > limit {
             return Err(Refused::TooLong { length, limit });
         }
+        if matches!(
+            command::parse(&message.text),
+            Some(Ok(command::Command::Cancel | command::Command::Stop))
+        ) {
+            // Whoever writes too much must still be able to end what that began.
+            return Ok(());
+        }
         self.pace
             .take(self.clock.now(), message.user.as_str())
             .map_err(|retry_after_ms| Refused::TooFast { retry_after_ms })

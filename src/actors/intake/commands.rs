@@ -117,6 +117,7 @@ async fn decide(
         approve,
         reason,
         by: user.to_string(),
+        actor: format!("user:{user}"),
         user,
         owner: offer.owner,
         now,

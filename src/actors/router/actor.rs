@@ -75,12 +75,22 @@ pub struct Router {
     /// Sessions that were told to leave memory, with messages that came since.
     pub(super) leaving: HashMap<Arc<str>, Vec<Waiting>>,
     pub(super) draining: bool,
+    /// Orders to all conversations of a user, until it is known where something is to be done; then `None`.
+    early: Option<Vec<(Command, oneshot::Sender<usize>)>>,
 }
 
 impl Router {
     /// A router without sessions; it starts those that have something to do.
     pub fn new(life: Life, kit: RouterKit) -> Self {
-        Self { life, kit, sessions: None, used: HashMap::new(), leaving: HashMap::new(), draining: false }
+        Self {
+            life,
+            kit,
+            sessions: None,
+            used: HashMap::new(),
+            leaving: HashMap::new(),
+            draining: false,
+            early: Some(Vec::new()),
+        }
     }
 
     /// The live session of a conversation, started when it is not there. `None` when it is parked.
@@ -164,9 +174,25 @@ impl Router {
                 for id in ids {
                     router.session(&id);
                 }
+                for (command, answer) in router.early.take().unwrap_or_default() {
+                    let told = router.command(&command);
+                    actix::spawn(async move {
+                        let _ = answer.send(told.await);
+                    });
+                }
             }
             Err(error) => router.life.fail(ctx, error),
         }));
+    }
+
+    /// Tells sessions to do something; says how many had something to do.
+    fn command(&mut self, command: &Command) -> impl Future<Output = usize> + use<> {
+        if let To::One(id) = &command.to {
+            self.session(id);
+        }
+        let names = self.names_of(&command.to);
+        let told: Vec<_> = names.iter().filter_map(|name| self.tell(name, command.order.clone())).collect();
+        async move { join_all(told).await.into_iter().filter(|done| *done).count() }
     }
 
     fn names_of(&self, to: &To) -> Vec<Arc<str>> {
@@ -216,13 +242,13 @@ impl Handler<Mail<Command>> for Router {
     type Result = ResponseFuture<usize>;
 
     fn handle(&mut self, mail: Mail<Command>, _: &mut Self::Context) -> Self::Result {
-        let (Command { to, order }, _ticket) = mail.open();
-        if let To::One(id) = &to {
-            self.session(id);
+        let (command, _ticket) = mail.open();
+        if let (Some(early), To::AllOf { .. }) = (&mut self.early, &command.to) {
+            let (answer, told) = oneshot::channel();
+            early.push((command, answer));
+            return Box::pin(async move { told.await.unwrap_or(0) });
         }
-        let told: Vec<_> =
-            self.names_of(&to).iter().filter_map(|name| self.tell(name, order.clone())).collect();
-        Box::pin(async move { join_all(told).await.into_iter().filter(|done| *done).count() })
+        Box::pin(self.command(&command))
     }
 }
 

@@ -60,7 +60,8 @@ impl Scheduler {
         clock: Arc<dyn Clock>,
         retention_ms: Option<Millis>,
     ) -> Self {
-        let next_prune = clock.now() + PRUNE_EVERY;
+        // At the first tick: a server that is often started anew would else never come to it.
+        let next_prune = clock.now();
         Self { life, doors, clock, retention_ms, looking: false, next_prune, woken: 0, draining: false }
     }
 

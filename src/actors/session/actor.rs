@@ -23,6 +23,7 @@ use crate::{
 };
 
 use super::{
+    facts::Reading,
     kit::SessionKit,
     messages::{Deliver, Order, Tell},
     orders::Done,
@@ -64,8 +65,11 @@ pub struct Session {
     /// Parked turns that may go on when the current one is through.
     pub(super) ready: VecDeque<(i64, Ready)>,
     pub(super) queue: VecDeque<Inbound>,
+    /// Who cancelled and waits to hear that it is stored.
+    pub(super) cancels: Vec<Done>,
     pub(super) draining: Option<oneshot::Sender<Drained>>,
     pub(super) turns_done: u64,
+    pub(super) reading: Reading,
 }
 
 impl Session {
@@ -89,8 +93,10 @@ impl Session {
             lining_up: 0,
             ready: VecDeque::new(),
             queue: VecDeque::new(),
+            cancels: Vec::new(),
             draining: None,
             turns_done: 0,
+            reading: Reading::default(),
         }
     }
 

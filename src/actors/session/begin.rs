@@ -191,6 +191,7 @@ impl Session {
         if let Some(outcome) = ended {
             self.step(seq, Event::End(outcome), ctx);
         }
+        self.acknowledge();
     }
 
     /// Puts a turn in the place of the one that runs, with a time limit of its own.

@@ -7,6 +7,7 @@ use actix::prelude::*;
 use crate::{
     actors::db::messages::WriteTurn,
     domain::{
+        Millis,
         budget::{self, Amount, Exceeded, Scope},
         ids::InboundId,
         journal::{CloseTurn, TurnState, TurnWrite},
@@ -179,7 +180,11 @@ impl Session {
                 Then::Nothing | Then::Ask { .. } | Then::Run(_) => TurnState::Running,
             },
             close: match &then {
-                Then::Finish { closed, past } => Some(close(work, &self.user, &self.id, closed, past)),
+                Then::Finish { closed, past } => {
+                    let look_again_at = self.reading.turn_ends(self.kit.clock.now());
+                    let look_again_at = look_again_at.filter(|_| self.kit.settings.auto_extraction);
+                    Some(close(work, &self.user, &self.id, closed, past, look_again_at))
+                }
                 Then::Nothing | Then::Ask { .. } | Then::Run(_) | Then::Park => None,
             },
             entries,
@@ -199,6 +204,7 @@ fn close(
     conversation: &crate::domain::ids::ConversationId,
     closed: &Closed,
     past: &Past,
+    look_again_at: Option<Millis>,
 ) -> CloseTurn {
     let serves: Vec<InboundId> = work.turn.serves().to_vec();
     let answer = (!closed.outcome.is_silent()).then(|| NewOutbox {
@@ -220,5 +226,6 @@ fn close(
         activated: work.turn.newly_activated(),
         asked: work.turn.has_asked(),
         answer,
+        look_again_at,
     }
 }

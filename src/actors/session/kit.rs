@@ -39,6 +39,10 @@ pub struct SessionDoors {
     pub expire: Door<Expire>,
     /// Find memories for a message.
     pub search: Door<SearchMemories>,
+    /// Pay for reading a conversation.
+    pub prepay: Door<Prepay>,
+    /// Keep the facts of one.
+    pub keep_facts: Door<KeepFacts>,
     /// Ask a model.
     pub complete: Door<Complete>,
     /// Run a tool.
@@ -58,6 +62,8 @@ pub struct SessionSettings {
     pub user_caps: Caps,
     /// Memories put before each message.
     pub retrieval_limit: usize,
+    /// Facts are read from conversations.
+    pub auto_extraction: bool,
     /// Most messages that wait.
     pub queue_limit: usize,
     /// Longest tool call, in milliseconds.

@@ -7,6 +7,7 @@ mod actor;
 mod begin;
 mod calls;
 mod effects;
+mod facts;
 mod kit;
 pub mod messages;
 mod orders;

@@ -9,7 +9,7 @@ use crate::{
         approval::Verdict,
         ids::ApprovalId,
         outbound::Progress,
-        turn::{Event, Outcome},
+        turn::{Event, Outcome, Phase},
     },
 };
 
@@ -66,24 +66,39 @@ impl Session {
         }
         let withdraw = CancelQueued { conversation: self.id.clone() };
         ctx.spawn(self.kit.doors.cancel_queued.ask(withdraw).into_actor(self).map(
-            move |withdrawn, session, _| match withdrawn {
-                Ok(ids) => {
-                    session.queue.retain(|inbound| !ids.contains(&inbound.id));
-                    any |= !ids.is_empty();
-                    if !ids.is_empty() {
-                        session.show(ids, Progress::Withdrawn { outcome: Outcome::Cancelled });
+            move |withdrawn, session, _| {
+                match withdrawn {
+                    Ok(ids) => {
+                        session.queue.retain(|inbound| !ids.contains(&inbound.id));
+                        any |= !ids.is_empty();
+                        if !ids.is_empty() {
+                            session.show(ids, Progress::Withdrawn { outcome: Outcome::Cancelled });
+                        }
                     }
-                    let _ = done.send(any);
+                    Err(error) => tracing::error!(%error, "what waits cannot be withdrawn"),
                 }
-                Err(error) => {
-                    tracing::error!(%error, "what waits cannot be withdrawn");
-                    let _ = done.send(any);
+                if any {
+                    session.cancels.push(done);
+                    session.acknowledge();
+                } else {
+                    let _ = done.send(false);
                 }
             },
         ));
     }
 
+    /// Tells those who cancelled that it is done, as soon as all of it is stored: a crash cannot undo it then.
+    pub(super) fn acknowledge(&mut self) {
+        let mut turns = self.works.values().map(|work| work.turn.phase());
+        if self.preparing.is_none() && !turns.any(|phase| matches!(phase, Phase::Over(_))) {
+            for done in self.cancels.drain(..) {
+                let _ = done.send(true);
+            }
+        }
+    }
+
     fn clear(&mut self, done: Done, ctx: &mut Context<Self>) {
+        self.read_for_facts(ctx);
         let clear = ClearConversation {
             conversation: self.id.clone(),
             user: self.user.clone(),
@@ -134,6 +149,7 @@ impl Session {
                         session.decided(approval, Verdict::Expired, ctx);
                     }
                     let _ = done.send(any);
+                    session.read_when_quiet(ctx);
                 }
                 Err(error) => {
                     drop(done);

@@ -50,6 +50,7 @@ impl Session {
         self.history.summary = row.summary;
         self.history.past = row.past.into_iter().map(std::sync::Arc::new).collect();
         self.history.next = row.next;
+        self.reading.through = row.extracted_through;
         self.queue = row.queued.into();
         for open in row.open {
             match taken.iter().find(|taken| taken.turn == open.turn) {
@@ -68,7 +69,8 @@ impl Session {
     }
 
     /// Takes a turn up again from its journal; what it wants to do waits for its place.
-    fn take_up(&mut self, open: OpenTurnRow, taken: &TakenOver) {
+    fn take_up(&mut self, mut open: OpenTurnRow, taken: &TakenOver) {
+        open.entries.extend(taken.lost.clone());
         let opening = Opening {
             turn: open.turn.clone(),
             inbound: open.inbound.id.clone(),

@@ -147,6 +147,7 @@ impl Session {
         if closed.outcome.is_silent() {
             self.show(work.turn.serves().to_vec(), Progress::Withdrawn { outcome: closed.outcome });
         }
+        self.acknowledge();
         self.next(ctx);
     }
 
@@ -154,6 +155,7 @@ impl Session {
     fn drop_unopened(&mut self, seq: i64, ctx: &mut Context<Self>) {
         self.release(seq, ctx);
         self.works.remove(&seq);
+        self.acknowledge();
         self.next(ctx);
     }
 

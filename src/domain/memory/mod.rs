@@ -1,6 +1,7 @@
 //! What is remembered about a person: facts, how they are found again, and when two are one.
 
 mod dedupe;
+pub mod extract;
 mod score;
 pub mod text;
 
@@ -38,7 +39,7 @@ pub struct Memory {
     pub importance: f64,
     /// How often it was of use.
     pub uses: u64,
-    /// Who stored it: `manual` or `tool`.
+    /// Who stored it: `manual`, `tool`, or `conversation`.
     pub source: String,
     /// When it was stored.
     pub created_at: Millis,

@@ -54,6 +54,10 @@ impl Turn {
                 self.squeezed += 1;
                 true
             }
+            Entry::Resumed { lost } => {
+                self.apply_resumed(*lost);
+                true
+            }
             Entry::Ended { closed } => {
                 self.phase = Phase::Over(closed.clone());
                 true
@@ -132,6 +136,13 @@ impl Turn {
             self.close_group();
         }
         true
+    }
+
+    /// A call that is not run again is counted when its unknown outcome is noted, not here too.
+    fn apply_resumed(&mut self, lost: Amount) {
+        let once = |call: &&Call| matches!(call.state, CallState::Started(EffectClass::Once));
+        let noted = self.calls.iter().filter(once).count() as u64;
+        self.spent += lost - Amount { tool_calls: noted, ..Amount::ZERO };
     }
 
     /// Puts the results behind their calls, in call order, and counts failures in that order too.

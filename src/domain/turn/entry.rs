@@ -176,6 +176,11 @@ pub enum Entry {
     },
     /// The conversation did not fit and is cut plainly from here on.
     Squeezed,
+    /// A crash cut a step off. Stored when the turn is taken over, never by the turn itself.
+    Resumed {
+        /// What was reserved for the step: it counts as spent, for nobody knows whether it was.
+        lost: Amount,
+    },
     /// The turn is over.
     Ended {
         /// How.
@@ -199,6 +204,7 @@ impl Entry {
             Self::Steered { .. } => "steered",
             Self::Compacted { .. } => "compacted",
             Self::Squeezed => "squeezed",
+            Self::Resumed { .. } => "resumed",
             Self::Ended { .. } => "ended",
         }
     }
@@ -216,6 +222,7 @@ impl Entry {
             | Self::Steered { .. }
             | Self::Compacted { .. }
             | Self::Squeezed
+            | Self::Resumed { .. }
             | Self::Ended { .. } => None,
         }
     }

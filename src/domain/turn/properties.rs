@@ -170,6 +170,8 @@ impl Shell {
     }
 
     fn crash(&mut self, env: &Env) {
+        let lost = crate::domain::budget::Amount { tokens: 10, tool_calls: 1, ..Default::default() };
+        self.journal.push(Entry::Resumed { lost });
         let rebuilt = Turn::rebuild(opening(), &self.journal).expect("a journal that follows");
         let (mut one, mut two) = (rebuilt.clone(), rebuilt);
         let (first, second) = (one.resume(9, env, 1), two.resume(9, env, 1));

@@ -39,6 +39,13 @@ impl Site {
         self
     }
 
+    /// A copy of this site as it is now, with a configuration of its own. No server may run.
+    pub(crate) fn fork(&self, config: &str) -> Self {
+        let fork = Self { env: self.env.clone(), ..Self::new(config) };
+        copy_folder(&self.home(), &fork.home());
+        fork
+    }
+
     pub(crate) fn home(&self) -> PathBuf {
         self.folder.path().join("home")
     }
@@ -197,6 +204,19 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 

@@ -25,6 +25,11 @@ case "$1" in
   bench_hang) sleep 1000 & echo "$$ $!" > pids; trap '' TERM; wait; sleep 1000 ;;
   bench_orphan) sleep 1000 & echo "$!" > pids; echo "left one behind" ;;
   bench_loud) yes "0123456789abcdef" | head -c 5000000; echo; echo "the end" ;;
+  bench_meet)
+    touch "here.$$"; tries=0
+    while [ "$(ls here.* | wc -l)" -lt 3 ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+    if [ "$(ls here.* | wc -l)" -ge 3 ]; then echo "met $2"; else echo "alone"; fi ;;
+  bench_alone) mkdir lock && sleep 0.1 && rmdir lock && echo "alone $2" ;;
   bench_env) env; echo "cwd $(pwd)" ;;
   bench_files)
     echo inside > "$HOME/inside.txt"; ln -sf /etc/passwd "$HOME/link.txt"; mkdir -p "$HOME/folder"
@@ -39,11 +44,13 @@ impl Site {
     pub(crate) fn with_bench(self) -> Self {
         let object = json!({"type": "object", "properties": {"n": {"type": "integer"}}});
         let tool = |name: &str, effect: &str| json!({"name": name, "description": "x", "effect": effect, "input_schema": object});
-        let mut tools: Vec<Value> = ["note", "fail", "soft", "die", "hang", "orphan", "loud", "env", "files"]
-            .iter()
-            .map(|name| tool(&format!("bench_{name}"), "once"))
-            .collect();
+        let mut tools: Vec<Value> =
+            ["note", "fail", "soft", "die", "hang", "orphan", "loud", "alone", "env", "files"]
+                .iter()
+                .map(|name| tool(&format!("bench_{name}"), "once"))
+                .collect();
         tools.push(tool("bench_look", "pure"));
+        tools.push(tool("bench_meet", "pure"));
         let mut pay = tool("bench_pay", "once");
         pay["approval"] = true.into();
         tools.push(pay);

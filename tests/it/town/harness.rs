@@ -53,6 +53,7 @@ use tokio::{sync::mpsc, time::Instant};
 pub(super) enum Act {
     Say(&'static str),
     Call(&'static str),
+    Facts(&'static [&'static str]),
     Fail(ModelError),
     Hang,
     Panic,
@@ -133,6 +134,11 @@ impl Model for Scripted {
                 let call =
                     ToolCall { id: format!("call-{number}"), name: tool.into(), args: serde_json::json!({}) };
                 Ok(reply("", vec![call]))
+            }
+            Act::Facts(facts) => {
+                let fact = |content| serde_json::json!({"content": content, "category": "personal", "importance": 0.7});
+                let args = serde_json::json!({"facts": facts.iter().map(fact).collect::<Vec<_>>()});
+                Ok(reply("", vec![ToolCall { id: "facts".into(), name: "store_facts".into(), args }]))
             }
             Act::Fail(error) => Err(error),
             Act::Hang => return Box::pin(std::future::pending()),

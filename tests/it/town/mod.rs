@@ -2,7 +2,10 @@
 
 mod harness;
 
-use atoll::{actors::kernel::Standing, domain::model::ModelError};
+use atoll::{
+    actors::kernel::Standing,
+    domain::model::{ModelError, ModelRequest},
+};
 
 use harness::{Act, Scripted, Town};
 
@@ -10,13 +13,17 @@ use harness::{Act, Scripted, Town};
 fn an_idle_session_leaves_memory_and_comes_back_with_what_it_knew() {
     let model =
         Scripted::new("m", |number, _| if number == 1 { Act::Say("first") } else { Act::Say("second") });
-    Town::live("agent: {session_idle_minutes: 15}", vec![model.clone()], async |town| {
-        assert_eq!(town.ask("ann", "my cat is called Mog").await, "first");
-        assert_eq!(town.living("session"), 1);
-        town.pass(40).await;
-        assert_eq!(town.living("session"), 0, "an idle session stays in memory");
-        assert_eq!(town.ask("ann", "what is she called?").await, "second");
-    });
+    Town::live(
+        "agent: {session_idle_minutes: 15, memory: {auto_extraction: false}}",
+        vec![model.clone()],
+        async |town| {
+            assert_eq!(town.ask("ann", "my cat is called Mog").await, "first");
+            assert_eq!(town.living("session"), 1);
+            town.pass(40).await;
+            assert_eq!(town.living("session"), 0, "an idle session stays in memory");
+            assert_eq!(town.ask("ann", "what is she called?").await, "second");
+        },
+    );
     assert!(model.asked()[1].contains("Mog"), "the rebuilt session does not know what was said");
 }
 
@@ -99,7 +106,7 @@ fn a_failing_provider_is_left_alone_and_then_tried_once() {
         if number < 4 { Act::Fail(ModelError::Unavailable("down".into())) } else { Act::Say("back again") }
     });
     let good = Scripted::new("good", |_, _| Act::Say("from the other"));
-    Town::live("", vec![bad.clone(), good.clone()], async |town| {
+    Town::live("agent: {memory: {auto_extraction: false}}", vec![bad.clone(), good.clone()], async |town| {
         for number in 0..20 {
             assert_eq!(town.ask("ann", "hi").await, "from the other", "message {number}");
         }
@@ -162,6 +169,59 @@ fn a_session_that_falls_too_often_is_parked_until_a_person_restarts_it() {
         town.restart("api/ann/main").await;
         assert_eq!(Town::answer(live).await, "at last");
         assert_eq!(town.ask("ann", "still there?").await, "at last");
+    });
+}
+
+/// Answers like a model that was told to read a conversation, and one that was not.
+fn reader(_: u64, request: &ModelRequest) -> Act {
+    if request.tools.iter().any(|tool| tool.name == "store_facts") {
+        Act::Facts(&["Ann lives in Lisbon.", "Ann has a cat called Mog."])
+    } else {
+        Act::Say("how nice")
+    }
+}
+
+#[test]
+fn a_quiet_conversation_is_read_for_facts_once() {
+    let model = Scripted::new("m", reader);
+    Town::live("", vec![model.clone()], async |town| {
+        town.ask("ann", "I live in Lisbon, by the river").await;
+        town.ask("ann", "my cat is called Mog, by the way").await;
+        assert_eq!(model.calls(), 2, "it was read before it was quiet");
+        town.pass(3).await;
+        assert_eq!(model.calls(), 3, "two turns are read in one call");
+        assert!(model.asked()[2].contains("Lisbon") && model.asked()[2].contains("Mog"));
+        assert_eq!(town.count("SELECT count(*) FROM memories WHERE source = 'conversation'"), 2);
+        assert_eq!(town.count("SELECT sum(calls) FROM costs"), 3, "reading is not in the costs");
+        assert_eq!(town.count("SELECT spent_tokens FROM spend"), 45, "what was prepaid is not given back");
+        town.ask("ann", "thanks!").await;
+        town.pass(60).await;
+        assert_eq!(model.calls(), 4, "a message that tells nothing was read");
+        town.ask("ann", "I moved to Porto last week").await;
+        town.pass(3).await;
+        assert_eq!(model.calls(), 6);
+        assert!(!model.asked()[5].contains("by the river"), "what was read is read again");
+    });
+}
+
+#[test]
+fn what_is_cleared_is_read_first() {
+    let model = Scripted::new("m", reader);
+    Town::live("", vec![model.clone()], async |town| {
+        town.ask("ann", "I live in Lisbon, by the river").await;
+        town.ask("ann", "/clear").await;
+        town.pass(1).await;
+        assert_eq!(town.count("SELECT count(*) FROM memories"), 2);
+    });
+}
+
+#[test]
+fn reading_is_switched_off() {
+    let model = Scripted::new("m", reader);
+    Town::live("agent: {memory: {auto_extraction: false}}", vec![model.clone()], async |town| {
+        town.ask("ann", "I live in Lisbon, by the river").await;
+        town.pass(30).await;
+        assert_eq!(model.calls(), 1);
     });
 }
 

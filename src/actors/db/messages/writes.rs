@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use crate::domain::{
     Millis, approval,
     audit::{Act, Row},
+    budget::{Amount, Caps},
     ids::*,
     inbound::{Accepted, NewInbound},
-    journal::{Decided, TakenOver, TurnWrite, TurnWritten, WhileBusy},
+    journal::{Decided, KeptFacts, TakenOver, TurnWrite, TurnWritten, WhileBusy},
     memory::{Memory, MemoryChange, NewMemory},
     message::FileRef,
     outbound::{NewOutbox, OutboxRow, Sent},
@@ -61,12 +62,6 @@ message!(
         now: Millis } -> Vec<ApprovalId>
 );
 message!(
-    /// Stores a message that is to go out on its own.
-    Post { /// The message.
-        message: NewOutbox, /// When.
-        now: Millis } -> OutboxRow
-);
-message!(
     /// Claims messages that are due; the flag says that an earlier run may have sent it.
     ClaimOutbox { /// When.
         now: Millis, /// How many at most.
@@ -82,6 +77,19 @@ message!(
     /// Stores a fact; true when it joined one that says the same.
     StoreMemory { /// The fact.
         memory: NewMemory } -> (Memory, bool)
+);
+message!(
+    /// Takes from a user's day what reading a conversation may cost; says what was taken, if there was room.
+    Prepay { /// Who.
+        user: UserId, /// The caps of a day.
+        caps: Caps, /// What it may cost at worst.
+        worst: Amount, /// When.
+        now: Millis } -> Option<Amount>
+);
+message!(
+    /// Keeps the facts of a conversation; says how many were new.
+    KeepFacts { /// What was read.
+        kept: KeptFacts } -> usize
 );
 message!(
     /// Changes a fact.

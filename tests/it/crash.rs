@@ -1,1 +1,0 @@
-//! `kill -9` at every boundary of the journal and at random moments: nothing lost, nothing twice.

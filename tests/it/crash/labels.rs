@@ -1,0 +1,95 @@
+//! The list of places where the process can die, read from the sources: each must be one where some test kills.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use super::points::{KILLS, both};
+
+fn source(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)
+}
+
+/// All sources, one after the other.
+fn sources(folder: &Path) -> String {
+    let mut texts = String::new();
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            texts.push_str(&sources(&path));
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            texts.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    texts
+}
+
+fn quoted(text: &str) -> Option<&str> {
+    text.trim_start().strip_prefix('"')?.split('"').next()
+}
+
+/// What commits are called: each write by its own label, a step of a turn by the kind of its last entry.
+fn commits() -> BTreeSet<String> {
+    let writes = std::fs::read_to_string(source("actors/db/writes.rs")).unwrap();
+    let mut labels = BTreeSet::new();
+    let mut by_entry = 0;
+    for write in writes.split("\nwrite_op!(").skip(1) {
+        let head = write.split(", |op,").next().unwrap();
+        match head.rsplit_once("|_| ") {
+            Some((_, label)) => drop(labels.insert(quoted(label).unwrap().to_owned())),
+            None => {
+                assert!(head.ends_with(", step_label"), "a label that is not understood: {head}");
+                by_entry += 1;
+            }
+        }
+    }
+    assert_eq!((by_entry, labels.len()), (1, writes.matches("\nwrite_op!(").count() - 1));
+    let entry = std::fs::read_to_string(source("domain/turn/entry.rs")).unwrap();
+    let kinds = entry.split_once("pub fn kind(").unwrap().1;
+    let kinds = kinds.split("\n    }").next().unwrap();
+    let kinds: Vec<&str> = kinds.split("=> ").skip(1).filter_map(quoted).collect();
+    let enumerated = entry.split_once("pub enum Entry {").unwrap().1.split("\n}").next().unwrap();
+    let variants = enumerated.lines().filter(|line| {
+        line.strip_prefix("    ").is_some_and(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+    });
+    assert_eq!(kinds.len(), variants.count(), "{kinds:?}");
+    labels.extend(kinds.into_iter().map(str::to_owned));
+    let settled = writes.split_once("map_or(").unwrap().1;
+    labels.insert(quoted(settled).unwrap().to_owned());
+    labels
+}
+
+/// All places, with the labels that they can have.
+fn places() -> BTreeSet<String> {
+    let mut places = BTreeSet::new();
+    for call in sources(&source("")).split("fault::point(").skip(1) {
+        let (name, rest) = call.split_once(", ").unwrap();
+        let name = quoted(name).unwrap();
+        let labels: Vec<String> = match rest.split(");").next().unwrap() {
+            "label" => commits().into_iter().collect(),
+            "self.channel.name()" | "delivery.channel.name()" => vec!["api".into()],
+            literal => vec![quoted(literal).expect("a label that is not understood").to_owned()],
+        };
+        places.extend(labels.into_iter().map(|label| format!("{name}:{label}")));
+    }
+    places
+}
+
+#[test]
+fn every_place_where_the_process_can_die_is_one_where_a_test_kills() {
+    let kills: BTreeSet<String> = KILLS
+        .iter()
+        .flat_map(|kill| both(kill))
+        .flat_map(|kill| kill.split(" then ").map(str::to_owned).collect::<Vec<_>>())
+        .map(|kill| kill.split('#').next().unwrap().to_owned())
+        .collect();
+    let places = places();
+    let never: Vec<&String> = places.difference(&kills).collect();
+    let unknown: Vec<&String> = kills.difference(&places).collect();
+    assert!(never.is_empty(), "no test kills at {never:?}");
+    assert!(unknown.is_empty(), "there is no such place: {unknown:?}");
+    assert!(places.len() > 60, "{places:?}");
+}
