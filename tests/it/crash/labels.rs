@@ -72,7 +72,7 @@ fn places() -> BTreeSet<String> {
         let labels: Vec<String> = match rest.split(");").next().unwrap() {
             "label" => commits().into_iter().collect(),
             "self.channel.name()" | "delivery.channel.name()" => vec!["api".into()],
-            literal => vec![quoted(literal).expect("a label that is not understood").to_owned()],
+            literal => vec![quoted(literal).unwrap().to_owned()],
         };
         places.extend(labels.into_iter().map(|label| format!("{name}:{label}")));
     }

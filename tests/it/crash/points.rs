@@ -130,7 +130,8 @@ async fn run<S: Scene>(test: &str, kill: &str) {
 /// change a row.
 pub(super) async fn settle(stage: &Stage) {
     let before = Rows::peek(&stage.site.home());
-    for told in stage.told.borrow().iter() {
+    let told = stage.told.borrow().clone();
+    for told in told {
         assert_eq!(stage.hear(&told.key, &told.body).await, told.heard, "{}", told.key);
     }
     until("the redelivered rest", async || stage.count(RESTLESS) == 0).await;

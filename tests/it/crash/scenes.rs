@@ -323,8 +323,8 @@ impl Scene for Compacted {
         let summary = text(&rows.of("conversations")[0]["summary"]);
         assert!(summary.starts_with("they talked"), "{summary}");
         let requests = stage.model.requests();
-        let asked = requests.iter().filter(|request| request.text().contains("plan[m3]"));
-        assert!(asked.last().unwrap().text().contains("they talked"));
+        let mut asked = requests.iter().filter(|request| request.text().contains("plan[m3]"));
+        assert!(asked.next_back().unwrap().text().contains("they talked"));
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn calls(rows: &Rows) -> BTreeMap<String, Call> {
                 }
             } else if let Some(index) = entry["index"].as_u64() {
                 all.entry(format!("{}-{answer}-{index}", text(&turn["id"])))
-                    .and_modify(|call| call.hear(&entry));
+                    .and_modify(|call| call.hear(entry));
             }
         }
     }
