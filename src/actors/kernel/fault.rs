@@ -16,6 +16,8 @@ pub fn point(name: &str, label: &str) {
     if let Some(wanted) = KILL.as_ref()
         && wanted.seen(name, label) == Some(wanted.times)
     {
+        // This thread stands still for a moment first: whoever was told too early acts on it, and is found out.
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
         let me = rustix::process::getpid();
         // SIGKILL itself, so that nothing is flushed, dropped or said.
         let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);

@@ -25,8 +25,17 @@ pub(super) fn check(world: &mut World<'_>, leave: Leave) {
     for turn in world.rows.of("turns") {
         add(expected.entry(text(&turn["user_id"])).or_default(), used(&world.rows, turn));
     }
-    for (user, lost) in lost(world) {
-        add(expected.entry(user).or_default(), lost);
+    let lost = lost(world);
+    for turn in world.rows.of("turns").to_vec() {
+        let lost = lost.get(&text(&turn["id"])).copied().unwrap_or_default();
+        add(expected.entry(text(&turn["user_id"])).or_default(), lost);
+        let mut noted = [0; 4];
+        for entry in world.rows.entries(&turn).iter().filter(|entry| entry["entry"] == "resumed") {
+            add(&mut noted, amount(&entry["lost"], ""));
+        }
+        if noted != lost {
+            world.fault(format!("crashes cost {} {lost:?}, and its journal says {noted:?}", turn["id"]));
+        }
     }
     let mut spent: BTreeMap<String, Amount> = BTreeMap::new();
     for row in world.rows.of("spend").to_vec() {
@@ -75,9 +84,9 @@ fn used(rows: &Rows, turn: &Value) -> Amount {
     sum
 }
 
-/// What was reserved when a life ended, and taken over by a later one, by user.
-fn lost(world: &mut World<'_>) -> Vec<(String, Amount)> {
-    let mut lost = Vec::new();
+/// What was reserved when a life ended, and taken over by a later one, by turn.
+fn lost(world: &mut World<'_>) -> BTreeMap<String, Amount> {
+    let mut lost: BTreeMap<String, Amount> = BTreeMap::new();
     let last = world.rows.clone();
     let states: Vec<&Rows> = world.lives.iter().map(|life| &life.rows).chain([&last]).collect();
     for pair in states.windows(2) {
@@ -90,7 +99,7 @@ fn lost(world: &mut World<'_>) -> Vec<(String, Amount)> {
             let leases = after["lease"].as_i64().unwrap() - before["lease"].as_i64().unwrap();
             match leases {
                 0 => {}
-                1 => lost.push((text(&before["user_id"]), amount(before, "reserved_"))),
+                1 => add(lost.entry(text(&before["id"])).or_default(), amount(before, "reserved_")),
                 _ => world.faults.push(format!("{leases} leases in one life: {before} {after}")),
             }
         }

@@ -52,7 +52,8 @@ fn told(rows: &Rows) -> Vec<String> {
     names.extend(memories.map(|(at, memory)| (plain(&memory["id"]), format!("<memory {at}>"))));
     let mut lines = Vec::new();
     for turn in rows.of("turns") {
-        let mut entries: Vec<String> = rows.entries(turn).iter().map(Value::to_string).collect();
+        let entries = rows.entries(turn).iter().map(Value::to_string);
+        let mut entries: Vec<String> = entries.map(|entry| squashed(&entry, &names)).collect();
         // Tools that run side by side return in any order.
         entries.sort();
         lines.push(format!("turn {} {} {}", turn["inbound_id"], turn["state"], turn["outcome"]));
@@ -63,13 +64,14 @@ fn told(rows: &Rows) -> Vec<String> {
         ("inbound", ["id", "text", "state"]),
         ("outbox", ["conversation_id", "answers", "body"]),
         ("approvals", ["id", "status", "subject"]),
-        ("conversations", ["last_seq", "summary", "activated"]),
-        ("memories", ["id", "content", "user_id"]),
+        ("conversations", ["id", "summary", "activated"]),
+        ("memories", ["user_id", "content", "source"]),
     ] {
-        for row in rows.of(table) {
-            let cells: Vec<String> = columns.iter().map(|column| row[*column].to_string()).collect();
-            lines.push(format!("{table} {}", cells.join(" ")));
-        }
+        // In the order of the table for each conversation; which of two conversations is faster is open.
+        let mut found: Vec<[String; 3]> =
+            rows.of(table).iter().map(|row| columns.map(|column| row[column].to_string())).collect();
+        found.sort_by(|one, other| one[0].cmp(&other[0]));
+        lines.extend(found.iter().map(|cells| format!("{table} {}", cells.join(" "))));
     }
     lines.iter().map(|line| squashed(line, &names)).collect()
 }

@@ -56,13 +56,14 @@ points! {
     a_turn_over_its_budget_survives: TurnBudget, [
         "commit:over_budget", "commit:decide", "commit:budget_decided", "commit:ended",
     ];
+    what_a_crash_may_have_cost_counts: LostBudget, ["answered:model", "before_commit:ended"];
     a_user_over_their_budget_survives: UserBudget, [
         "commit:over_budget", "commit:intent#2", "commit:decide", "commit:intent#3", "commit:ended",
     ];
     a_message_that_waits_survives: Queued, ["commit:accept", "commit:began#2", "commit:ended#1", "commit:ended#2"];
     a_message_that_joins_survives: Steered, ["commit:accept", "commit:steered", "commit:ended"];
     a_message_that_interrupts_survives: Interrupted, ["commit:accept", "commit:ended#1", "commit:began#2"];
-    a_cancel_survives: Cancelled, ["commit:ended", "commit:cancel_queued"];
+    a_cancel_survives: Cancelled, ["commit:ended", "commit:cancel_queued", "after_commit:accept"];
     a_summary_survives: Compacted, ["commit:began", "commit:compacted", "commit:ended"];
     a_message_that_is_too_long_survives: Squeezed, ["commit:squeezed", "commit:ended"];
     a_clear_survives: Cleared, ["commit:clear", "commit:answer_direct", "commit:began#2"];
@@ -129,7 +130,8 @@ async fn run<S: Scene>(test: &str, kill: &str) {
 /// change a row.
 pub(super) async fn settle(stage: &Stage) {
     let before = Rows::peek(&stage.site.home());
-    for told in stage.told.borrow().iter() {
+    let told = stage.told.borrow().clone();
+    for told in told {
         assert_eq!(stage.hear(&told.key, &told.body).await, told.heard, "{}", told.key);
     }
     until("the redelivered rest", async || stage.count(RESTLESS) == 0).await;

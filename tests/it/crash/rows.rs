@@ -23,11 +23,22 @@ const TABLES: [(&str, &str); 13] = [
 
 /// All rows of the tables that matter, as JSON by the names of their columns.
 #[derive(Clone, PartialEq)]
-pub(super) struct Rows(BTreeMap<&'static str, Vec<Value>>);
+pub(super) struct Rows {
+    tables: BTreeMap<&'static str, Vec<Value>>,
+    /// The journals, by turn.
+    entries: BTreeMap<String, Vec<Value>>,
+}
 
 impl Rows {
     pub(super) fn read(db: &Connection) -> Self {
-        Self(TABLES.into_iter().map(|(table, order)| (table, table_of(db, table, order))).collect())
+        let tables: BTreeMap<_, _> =
+            TABLES.into_iter().map(|(table, order)| (table, table_of(db, table, order))).collect();
+        let mut entries: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for row in &tables["journal"] {
+            let turn = entries.entry(row["turn_id"].as_str().unwrap().to_owned()).or_default();
+            turn.extend(row["entries"].as_array().unwrap().iter().cloned());
+        }
+        Self { tables, entries }
     }
 
     /// The rows of a store that nobody has open, read from a copy: a look must not mend what a crash left.
@@ -42,12 +53,12 @@ impl Rows {
     }
 
     pub(super) fn of(&self, table: &str) -> &[Value] {
-        &self.0[table]
+        &self.tables[table]
     }
 
     /// The first table in which these rows differ from others, with the rows that do.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        let differ = self.0.iter().find(|(table, rows)| other.of(table) != rows.as_slice());
+        let differ = self.tables.iter().find(|(table, rows)| other.of(table) != rows.as_slice());
         differ.map(|(table, rows)| {
             let missing = |from: &[Value], of: &[Value]| -> Vec<String> {
                 from.iter().filter(|row| !of.contains(row)).map(Value::to_string).collect()
@@ -58,9 +69,8 @@ impl Rows {
     }
 
     /// The entries of a turn's journal.
-    pub(super) fn entries(&self, turn: &Value) -> Vec<Value> {
-        let writes = self.of("journal").iter().filter(|row| row["turn_id"] == turn["id"]);
-        writes.flat_map(|row| row["entries"].as_array().cloned().unwrap_or_default()).collect()
+    pub(super) fn entries(&self, turn: &Value) -> &[Value] {
+        self.entries.get(turn["id"].as_str().unwrap()).map_or(&[], Vec::as_slice)
     }
 }
 

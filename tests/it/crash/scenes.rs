@@ -174,6 +174,21 @@ impl Scene for TurnBudget {
     }
 }
 
+/// A turn whose budget has room for one call, of which a crash may have used all.
+pub(super) struct LostBudget;
+
+impl Scene for LostBudget {
+    const CONFIG: &'static str = "budgets: {turn: {tokens: 2000}}";
+
+    async fn play(stage: &Stage) {
+        assert!(is_answer(&stage.with_answers("approve", stage.say("ann/home", "plan[m1]: say")).await));
+    }
+
+    fn after(_: &Stage, rows: &Rows) {
+        assert_eq!(rows.of("approvals").len(), 1, "what a crash may have cost is not free");
+    }
+}
+
 /// A user's budget of the day has no room for tools that were to run, and is raised.
 pub(super) struct UserBudget;
 
@@ -308,8 +323,8 @@ impl Scene for Compacted {
         let summary = text(&rows.of("conversations")[0]["summary"]);
         assert!(summary.starts_with("they talked"), "{summary}");
         let requests = stage.model.requests();
-        let asked = requests.iter().filter(|request| request.text().contains("plan[m3]"));
-        assert!(asked.last().unwrap().text().contains("they talked"));
+        let mut asked = requests.iter().filter(|request| request.text().contains("plan[m3]"));
+        assert!(asked.next_back().unwrap().text().contains("they talked"));
     }
 }
 

@@ -44,6 +44,7 @@ impl Log {
 }
 
 impl Drop for Log {
+    #[expect(clippy::print_stderr, reason = "the runner shows it beside the failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("what was killed where, and what was found: {}", self.path.display());
