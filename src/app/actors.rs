@@ -33,6 +33,8 @@ use super::parts::{Base, Doors, Parts};
 
 /// Connections that read the store.
 const READERS: usize = 2;
+/// Threads for them, and one for the keeper: a backup holds up no reader.
+pub(super) const STORE_THREADS: usize = READERS + 1;
 /// Stages of the drain: what takes work in, what works, what works use, what sends, and from here the store.
 const STAGE_IN: u8 = 1;
 const STAGE_WORK: u8 = 2;
@@ -118,7 +120,7 @@ fn store_children(base: &Base, doors: &Doors) -> Vec<ChildSpec> {
     children.push(spec("db_keeper", "db_keeper", STAGE_READERS, move |life| {
         let vitals = Arc::clone(life.vitals());
         let path = kit.store.clone();
-        let addr = kit.placement.start(Role::Reader(0), move |_| DbKeeper::new(life, path));
+        let addr = kit.placement.start(Role::Reader(READERS), move |_| DbKeeper::new(life, path));
         open.open(addr.clone().recipient(), vitals);
         handle(addr)
     }));

@@ -37,7 +37,7 @@ use crate::{
 };
 
 use super::{
-    actors::{Assembled, assemble},
+    actors::{Assembled, STORE_THREADS, assemble},
     clock::SystemClock,
     models::{Found, ModelsFault, find_models},
     parts::{Base, Doors, Parts},
@@ -193,7 +193,7 @@ impl Town {
             boot,
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
-            placement: Placement::threads(2, cores()),
+            placement: Placement::threads(STORE_THREADS, cores()),
         };
         let Assembled { root, doors, registry } =
             assemble(Parts { base, config, models: models.models, skills, personas });

@@ -6,16 +6,16 @@ use crate::home::Home;
 
 use super::{
     CliResult,
-    args::ActorsCommand,
+    args::{ActorsArgs, ActorsCommand, ActorsList},
     client::{Client, block_on},
     table::{age, field, say, say_json, say_table},
 };
 
-pub(super) fn run(home: &Home, command: &ActorsCommand) -> CliResult {
+pub(super) fn run(home: &Home, args: &ActorsArgs) -> CliResult {
     let client = Client::find(home)?;
     block_on(async {
-        match command {
-            ActorsCommand::List { kind, json } => {
+        match &args.command() {
+            ActorsCommand::List(ActorsList { kind, json }) => {
                 let query: Vec<(&str, &str)> = kind.iter().map(|kind| ("kind", kind.as_str())).collect();
                 let tree = client.get_with("/api/v1/actors", &query).await?;
                 if *json { say_json(&tree) } else { show(&tree) }

@@ -6,16 +6,16 @@ use crate::home::Home;
 
 use super::{
     CliResult,
-    args::ApprovalsCommand,
+    args::{ApprovalsArgs, ApprovalsCommand, ApprovalsList},
     client::{Client, block_on},
     table::{field, say, say_json, say_table},
 };
 
-pub(super) fn run(home: &Home, command: &ApprovalsCommand) -> CliResult {
+pub(super) fn run(home: &Home, args: &ApprovalsArgs) -> CliResult {
     let client = Client::find(home)?;
     block_on(async {
-        match command {
-            ApprovalsCommand::List { all, json } => {
+        match &args.command() {
+            ApprovalsCommand::List(ApprovalsList { all, json }) => {
                 let query = if *all { "" } else { "?status=pending" };
                 let found = client.get(&format!("/api/v1/approvals{query}")).await?;
                 if *json {

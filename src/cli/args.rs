@@ -62,25 +62,20 @@ pub enum Command {
     Check,
     /// API keys
     #[command(
-        subcommand,
-        after_help = "Examples:\n  atoll keys create --name me --role owner\n  atoll keys list\n  atoll keys revoke ID"
+        after_help = "Examples:\n  atoll keys create --name me --role owner\n  atoll keys\n  atoll keys revoke ID"
     )]
-    Keys(KeysCommand),
+    Keys(KeysArgs),
     /// The live parts of the server
-    #[command(
-        subcommand,
-        after_help = "Examples:\n  atoll actors list\n  atoll actors restart api/ann/default"
-    )]
-    Actors(ActorsCommand),
+    #[command(after_help = "Examples:\n  atoll actors\n  atoll actors restart api/ann/default")]
+    Actors(ActorsArgs),
     /// Questions that wait for a person
     #[command(
-        subcommand,
-        after_help = "Examples:\n  atoll approvals list\n  atoll approvals approve ID\n  atoll approvals reject ID --reason \"not today\""
+        after_help = "Examples:\n  atoll approvals\n  atoll approvals approve ID\n  atoll approvals reject ID --reason \"not today\""
     )]
-    Approvals(ApprovalsCommand),
+    Approvals(ApprovalsArgs),
     /// Who did what
-    #[command(subcommand)]
-    Audit(AuditCommand),
+    #[command(after_help = "Examples:\n  atoll audit\n  atoll audit verify")]
+    Audit(AuditArgs),
     /// Copy the store while it is in use
     #[command(after_help = "Example:\n  atoll backup /backups/atoll-monday.db")]
     Backup {
@@ -109,8 +104,33 @@ pub struct ChatArgs {
 }
 
 /// API keys.
-#[derive(Debug, Subcommand)]
-pub enum KeysCommand {
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct KeysArgs {
+    #[command(subcommand)]
+    command: Option<KeysCommand>,
+    #[command(flatten)]
+    list: KeysList,
+}
+
+impl KeysArgs {
+    /// What is to be done; without a word of it, they are listed.
+    pub(super) fn command(&self) -> KeysCommand {
+        self.command.clone().unwrap_or_else(|| KeysCommand::List(self.list.clone()))
+    }
+}
+
+/// How they are listed.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct KeysList {
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// API keys.
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum KeysCommand {
     /// Make a key and print it, this once
     Create {
         /// What it is called
@@ -127,11 +147,7 @@ pub enum KeysCommand {
         act_for_others: bool,
     },
     /// List keys, without the keys
-    List {
-        /// For programs
-        #[arg(long)]
-        json: bool,
-    },
+    List(KeysList),
     /// Make a key worthless
     Revoke {
         /// Its id, as listed
@@ -140,17 +156,38 @@ pub enum KeysCommand {
 }
 
 /// The live parts of the server.
-#[derive(Debug, Subcommand)]
-pub enum ActorsCommand {
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ActorsArgs {
+    #[command(subcommand)]
+    command: Option<ActorsCommand>,
+    #[command(flatten)]
+    list: ActorsList,
+}
+
+impl ActorsArgs {
+    /// What is to be done; without a word of it, they are listed.
+    pub(super) fn command(&self) -> ActorsCommand {
+        self.command.clone().unwrap_or_else(|| ActorsCommand::List(self.list.clone()))
+    }
+}
+
+/// How they are listed.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct ActorsList {
+    /// Of this kind only
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The live parts of the server.
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum ActorsCommand {
     /// List them: state, mailbox, restarts, last error
-    List {
-        /// Of this kind only
-        #[arg(long)]
-        kind: Option<String>,
-        /// For programs
-        #[arg(long)]
-        json: bool,
-    },
+    List(ActorsList),
     /// What one says of itself
     Inspect {
         /// Its name, as listed
@@ -164,17 +201,38 @@ pub enum ActorsCommand {
 }
 
 /// Questions that wait for a person.
-#[derive(Debug, Subcommand)]
-pub enum ApprovalsCommand {
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ApprovalsArgs {
+    #[command(subcommand)]
+    command: Option<ApprovalsCommand>,
+    #[command(flatten)]
+    list: ApprovalsList,
+}
+
+impl ApprovalsArgs {
+    /// What is to be done; without a word of it, they are listed.
+    pub(super) fn command(&self) -> ApprovalsCommand {
+        self.command.clone().unwrap_or_else(|| ApprovalsCommand::List(self.list.clone()))
+    }
+}
+
+/// How they are listed.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct ApprovalsList {
+    /// Also those that are settled
+    #[arg(long)]
+    pub all: bool,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Questions that wait for a person.
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum ApprovalsCommand {
     /// List them
-    List {
-        /// Also those that are settled
-        #[arg(long)]
-        all: bool,
-        /// For programs
-        #[arg(long)]
-        json: bool,
-    },
+    List(ApprovalsList),
     /// Allow
     Approve {
         /// Its id, as listed
@@ -191,17 +249,38 @@ pub enum ApprovalsCommand {
 }
 
 /// Who did what.
-#[derive(Debug, Subcommand)]
-pub enum AuditCommand {
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct AuditArgs {
+    #[command(subcommand)]
+    command: Option<AuditCommand>,
+    #[command(flatten)]
+    list: AuditList,
+}
+
+impl AuditArgs {
+    /// What is to be done; without a word of it, they are listed.
+    pub(super) fn command(&self) -> AuditCommand {
+        self.command.clone().unwrap_or_else(|| AuditCommand::List(self.list.clone()))
+    }
+}
+
+/// How they are listed.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct AuditList {
+    /// How many
+    #[arg(short = 'n', long, default_value_t = 50)]
+    pub lines: usize,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Who did what.
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum AuditCommand {
     /// The last rows
-    List {
-        /// How many
-        #[arg(short = 'n', long, default_value_t = 50)]
-        lines: usize,
-        /// For programs
-        #[arg(long)]
-        json: bool,
-    },
+    List(AuditList),
     /// Check that nothing was changed or taken out
     Verify,
 }

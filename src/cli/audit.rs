@@ -7,16 +7,16 @@ use crate::{
 
 use super::{
     CliResult, Surroundings,
-    args::AuditCommand,
+    args::{AuditArgs, AuditCommand, AuditList},
     table::{say, say_json, say_table},
 };
 
 /// Rows of one page.
 const PAGE: usize = 1_000;
 
-pub(super) fn run(home: &Home, command: &AuditCommand, surroundings: &dyn Surroundings) -> CliResult {
-    match command {
-        AuditCommand::List { lines, json } => {
+pub(super) fn run(home: &Home, args: &AuditArgs, surroundings: &dyn Surroundings) -> CliResult {
+    match &args.command() {
+        AuditCommand::List(AuditList { lines, json }) => {
             let (lines, json) = (*lines, *json);
             surroundings.with_store(home, Box::new(move |doors| Box::pin(list(doors, lines, json))))
         }

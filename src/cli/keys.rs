@@ -12,13 +12,13 @@ use crate::{
 
 use super::{
     CliError, CliResult, Surroundings,
-    args::KeysCommand,
+    args::{KeysArgs, KeysCommand, KeysList},
     table::{say, say_json, say_table},
 };
 
-pub(super) fn run(home: &Home, command: &KeysCommand, surroundings: &dyn Surroundings) -> CliResult {
+pub(super) fn run(home: &Home, args: &KeysArgs, surroundings: &dyn Surroundings) -> CliResult {
     let now = surroundings.now();
-    match command {
+    match &args.command() {
         KeysCommand::Create { name, role, user, act_for_others } => {
             let role = Role::parse(role)
                 .ok_or_else(|| CliError::said("--role must be owner, developer or viewer"))?;
@@ -46,7 +46,7 @@ pub(super) fn run(home: &Home, command: &KeysCommand, surroundings: &dyn Surroun
                 }),
             )
         }
-        KeysCommand::List { json } => {
+        KeysCommand::List(KeysList { json }) => {
             let json = *json;
             surroundings.with_store(home, Box::new(move |doors| Box::pin(list(doors, json))))
         }

@@ -15,7 +15,10 @@ mod process;
 mod status;
 mod table;
 
-pub use args::{Args, Command};
+pub use args::{
+    ActorsArgs, ActorsList, ApprovalsArgs, ApprovalsList, Args, AuditArgs, AuditList, Command, KeysArgs,
+    KeysList,
+};
 
 use crate::{actors::db::messages::DbError, home::Home};
 
@@ -82,10 +85,10 @@ pub fn run(args: &Args, home: &Home, surroundings: &dyn Surroundings) -> CliResu
         Command::Logs { follow, lines } => logs::run(home, *follow, *lines),
         Command::Chat(chat) => chat::run(home, chat),
         Command::Check => check::run(args, home),
-        Command::Keys(command) => keys::run(home, command, surroundings),
-        Command::Actors(command) => actors::run(home, command),
-        Command::Approvals(command) => approvals::run(home, command),
-        Command::Audit(command) => audit::run(home, command, surroundings),
+        Command::Keys(args) => keys::run(home, args, surroundings),
+        Command::Actors(args) => actors::run(home, args),
+        Command::Approvals(args) => approvals::run(home, args),
+        Command::Audit(args) => audit::run(home, args, surroundings),
         Command::Backup { file } => backup::run(home, file.as_deref(), surroundings),
     }
 }

@@ -181,7 +181,10 @@ pub fn grant(
             continue;
         }
         if dimension != Dimension::Time || room == 0 {
-            let raise = if dimension == Dimension::Time { base } else { base.max(asked) };
+            // With it there is room for the step, however far over the cap the account is.
+            let over = used.saturating_sub(cap);
+            let raise =
+                if dimension == Dimension::Time { base } else { base.max(asked) }.saturating_add(over);
             return Err(Exceeded { scope, dimension, cap, used, asked, raise });
         }
         granted.time_ms = room;
@@ -242,6 +245,9 @@ mod tests {
         let caps = Caps { tokens: Some(10), ..Caps::default() };
         let over = grant(Scope::Turn, &caps, Amount::ZERO, Amount::ZERO, tokens(500)).unwrap_err();
         assert!(grant(Scope::Turn, &caps, tokens(over.raise), Amount::ZERO, tokens(500)).is_ok());
+        let overrun = tokens(10_119);
+        let over = grant(Scope::Turn, &caps, Amount::ZERO, overrun, tokens(500)).unwrap_err();
+        assert!(grant(Scope::Turn, &caps, tokens(over.raise), overrun, tokens(500)).is_ok());
     }
 
     #[test]

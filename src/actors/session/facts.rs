@@ -128,8 +128,7 @@ impl Reader {
             Prepay { user: self.user.clone(), caps: self.kit.settings.user_caps, worst, now: prepaid_at };
         let Some(prepaid) = self.kit.doors.prepay.ask(prepay).await.map_err(|error| error.to_string())?
         else {
-            tracing::info!(conversation = %self.conversation, "facts are not read: the day's budget is nearly spent");
-            return Ok(());
+            return Err("the day's budget is nearly spent".into());
         };
         let span = tracing::info_span!("facts", conversation = %self.conversation, user = %self.user);
         let progress = Arc::new(|_| {});
