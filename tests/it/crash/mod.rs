@@ -6,6 +6,7 @@
 mod books;
 mod forks;
 mod labels;
+mod orders;
 mod points;
 mod random;
 mod rows;
