@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -205,22 +206,26 @@ impl Scene for UserBudget {
     }
 }
 
-/// A message that waits for the one before.
+/// Messages that wait for the one before.
 pub(super) struct Queued;
 
 impl Scene for Queued {
     async fn play(stage: &Stage) {
-        let second = async {
-            stage.until_ran("fx_gate").await;
-            let opened = async {
-                stage.until("SELECT count(*) = 2 FROM inbound").await;
-                script::open_gate(&stage.site.home());
-            };
-            let (heard, ()) = join!(stage.say("ann/home", "plan[m2]: say"), opened);
-            heard
+        let accepted = async |count: usize| {
+            stage.until(&format!("SELECT count(*) >= {count} FROM inbound")).await;
         };
-        let (one, two) = join!(stage.say("ann/home", "plan[m1]: activate | gate | say"), second);
-        assert!(is_answer(&one) && is_answer(&two), "{one:?} {two:?}");
+        let later = (2..=4).map(|rank| async move {
+            accepted(rank - 1).await;
+            stage.say("ann/home", &format!("plan[m{rank}]: say")).await
+        });
+        let opened = async {
+            stage.until_ran("fx_gate").await;
+            accepted(4).await;
+            script::open_gate(&stage.site.home());
+        };
+        let first = stage.say("ann/home", "plan[m1]: activate | gate | say");
+        let (first, later, ()) = join!(first, join_all(later), opened);
+        assert!(is_answer(&first) && later.iter().all(is_answer), "{first:?} {later:?}");
     }
 }
 
