@@ -60,11 +60,7 @@ const PROVEN: &[(&str, &str)] = &[
         "agent.memory.retrieval_limit",
         "prompt::memories_that_matter_come_with_the_message_as_far_as_they_are_wanted",
     ),
-];
-
-/// Keys whose tests stand in modules that other hands write, by the names that are expected. While such a
-/// module is empty, its keys are taken on trust; from its first test on, they are not.
-const PROVEN_ELSEWHERE_LATER: &[(&str, &str)] = &[
+    ("agent.memory.auto_extraction", "town::reading_is_switched_off"),
     ("server.allowed_hosts", "access::a_name_that_is_not_ours_is_refused_before_the_key_is_looked_at"),
     ("server.allowed_origins", "access::an_allowed_web_page_may_ask_and_read_also_what_went_wrong"),
     ("server.max_body_mib", "access::a_body_beyond_the_cap_is_refused_whether_its_length_is_told_or_not"),
@@ -126,32 +122,25 @@ fn tests_of(module: &str) -> Vec<String> {
 
 #[test]
 fn every_key_has_a_test_that_flips_it() {
-    let (ours, later) =
-        (BTreeMap::from_iter(PROVEN.to_vec()), BTreeMap::from_iter(PROVEN_ELSEWHERE_LATER.to_vec()));
+    let proven = BTreeMap::from_iter(PROVEN.to_vec());
     let mut faults = Vec::new();
     for key in KEYS.iter().filter(|key| key.kind != Kind::Planned) {
-        let Some((test, certain)) = ours
-            .get(key.path)
-            .map(|test| (test, true))
-            .or_else(|| later.get(key.path).map(|test| (test, false)))
-        else {
+        let Some(test) = proven.get(key.path) else {
             faults.push(format!("{} has no test that flips it", key.path));
             continue;
         };
         let (module, name) = test.split_once("::").unwrap();
-        let tests = tests_of(module);
-        if (certain || !tests.is_empty()) && !tests.iter().any(|known| known == name) {
+        if !tests_of(module).iter().any(|known| known == name) {
             faults.push(format!("{}: there is no test `{test}`", key.path));
         }
     }
-    for path in ours.keys().chain(later.keys()) {
-        let known = KEYS.iter().any(|key| key.path == *path && key.kind != Kind::Planned);
-        if !known || (ours.contains_key(path) && later.contains_key(path)) {
-            faults.push(format!("{path} is no key, or is listed twice"));
+    for path in proven.keys() {
+        if !KEYS.iter().any(|key| key.path == *path && key.kind != Kind::Planned) {
+            faults.push(format!("{path} is no key"));
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
-    assert_eq!(ours.len() + later.len(), PROVEN.len() + PROVEN_ELSEWHERE_LATER.len());
+    assert_eq!(proven.len(), PROVEN.len(), "a key is listed twice");
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::points::{KILLS, both};
+use super::{
+    facts,
+    points::{KILLS, both},
+};
 
 fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)
@@ -83,6 +86,7 @@ fn places() -> BTreeSet<String> {
 fn every_place_where_the_process_can_die_is_one_where_a_test_kills() {
     let kills: BTreeSet<String> = KILLS
         .iter()
+        .chain(facts::KILLS)
         .flat_map(|kill| both(kill))
         .flat_map(|kill| kill.split(" then ").map(str::to_owned).collect::<Vec<_>>())
         .map(|kill| kill.split('#').next().unwrap().to_owned())

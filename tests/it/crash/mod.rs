@@ -4,6 +4,7 @@
 //! Every run writes what it did to `$CARGO_TARGET_TMPDIR/crash/<name>.log`.
 
 mod books;
+mod facts;
 mod forks;
 mod labels;
 mod orders;

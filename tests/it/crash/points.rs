@@ -60,7 +60,10 @@ points! {
     a_user_over_their_budget_survives: UserBudget, [
         "commit:over_budget", "commit:intent#2", "commit:decide", "commit:intent#3", "commit:ended",
     ];
-    a_message_that_waits_survives: Queued, ["commit:accept", "commit:began#2", "commit:ended#1", "commit:ended#2"];
+    messages_that_wait_survive: Queued, [
+        "commit:accept", "commit:accept#2", "commit:accept#3", "commit:began#2", "commit:ended#1",
+        "commit:ended#2",
+    ];
     a_message_that_joins_survives: Steered, ["commit:accept", "commit:steered", "commit:ended"];
     a_message_that_interrupts_survives: Interrupted, ["commit:accept", "commit:ended#1", "commit:began#2"];
     a_cancel_survives: Cancelled, ["commit:ended", "commit:cancel_queued", "after_commit:accept"];

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -205,22 +206,26 @@ impl Scene for UserBudget {
     }
 }
 
-/// A message that waits for the one before.
+/// Messages that wait for the one before.
 pub(super) struct Queued;
 
 impl Scene for Queued {
     async fn play(stage: &Stage) {
-        let second = async {
-            stage.until_ran("fx_gate").await;
-            let opened = async {
-                stage.until("SELECT count(*) = 2 FROM inbound").await;
-                script::open_gate(&stage.site.home());
-            };
-            let (heard, ()) = join!(stage.say("ann/home", "plan[m2]: say"), opened);
-            heard
+        let accepted = async |count: usize| {
+            stage.until(&format!("SELECT count(*) >= {count} FROM inbound")).await;
         };
-        let (one, two) = join!(stage.say("ann/home", "plan[m1]: activate | gate | say"), second);
-        assert!(is_answer(&one) && is_answer(&two), "{one:?} {two:?}");
+        let later = (2..=4).map(|rank| async move {
+            accepted(rank - 1).await;
+            stage.say("ann/home", &format!("plan[m{rank}]: say")).await
+        });
+        let opened = async {
+            stage.until_ran("fx_gate").await;
+            accepted(4).await;
+            script::open_gate(&stage.site.home());
+        };
+        let first = stage.say("ann/home", "plan[m1]: activate | gate | say");
+        let (first, later, ()) = join!(first, join_all(later), opened);
+        assert!(is_answer(&first) && later.iter().all(is_answer), "{first:?} {later:?}");
     }
 }
 
@@ -304,7 +309,7 @@ impl Scene for Cancelled {
 pub(super) struct Compacted;
 
 impl Scene for Compacted {
-    const CONFIG: &'static str = "agent: {max_resumes: 100, context_tokens: 5000, max_input_length: 20000}";
+    const CONFIG: &'static str = "agent: {max_resumes: 100, context_tokens: 5000, max_input_length: 20000, memory: {auto_extraction: false}}";
     const BEFORE: bool = true;
 
     async fn before(stage: &Stage) {
@@ -332,7 +337,7 @@ impl Scene for Compacted {
 pub(super) struct Squeezed;
 
 impl Scene for Squeezed {
-    const CONFIG: &'static str = "agent: {max_resumes: 100, context_tokens: 2000, max_input_length: 20000}";
+    const CONFIG: &'static str = "agent: {max_resumes: 100, context_tokens: 2000, max_input_length: 20000, memory: {auto_extraction: false}}";
 
     async fn play(stage: &Stage) {
         let padding = "and on it goes ".repeat(800);
@@ -455,7 +460,7 @@ impl Scene for Stranded {
 pub(super) struct Poisoned;
 
 impl Scene for Poisoned {
-    const CONFIG: &'static str = "agent: {max_resumes: 2}";
+    const CONFIG: &'static str = "agent: {max_resumes: 2, memory: {auto_extraction: false}}";
     const FORKS: bool = false;
 
     async fn play(stage: &Stage) {

@@ -51,7 +51,11 @@ pub(super) fn open_gate(home: &Path) {
 
 /// The configuration under which all of this runs.
 pub(super) fn config(model: &MockModel, more: &str) -> String {
-    let agent = if more.contains("agent:") { "" } else { "agent: {max_resumes: 100}\n" };
+    let agent = if more.contains("agent:") {
+        ""
+    } else {
+        "agent: {max_resumes: 100, memory: {auto_extraction: false}}\n"
+    };
     format!(
         "llm: {{provider: openai-compatible, base_url: '{}', model: mock, api_key: k, max_tokens: 200}}\n\
          prices: {{mock: {{input: 3, output: 15}}}}\n\

@@ -159,6 +159,7 @@ struct Shared {
     script: Mutex<Arc<Script>>,
     requests: Mutex<Vec<Request>>,
     readings: Mutex<Vec<Request>>,
+    finds: Mutex<Vec<String>>,
     refused: Mutex<Vec<String>>,
     count: AtomicU64,
     keep: bool,
@@ -187,6 +188,7 @@ impl MockModel {
             script: Mutex::new(Arc::new(script)),
             requests: Mutex::default(),
             readings: Mutex::default(),
+            finds: Mutex::default(),
             refused: Mutex::default(),
             count: AtomicU64::new(0),
             keep,
@@ -229,9 +231,14 @@ impl MockModel {
     }
 
     /// Requests to read a conversation for facts. They come when it is quiet, beside what a test is about: they
-    /// are answered with none, and neither counted nor listed elsewhere.
+    /// are answered with what it [finds](Self::finds), and neither counted nor listed elsewhere.
     pub(crate) fn readings(&self) -> Vec<Request> {
         self.shared.readings.lock().unwrap().clone()
+    }
+
+    /// Finds these facts in every conversation that it reads.
+    pub(crate) fn finds(&self, facts: &[&str]) {
+        *self.shared.finds.lock().unwrap() = facts.iter().map(|fact| (*fact).to_owned()).collect();
     }
 
     /// How many requests there were.
@@ -258,7 +265,10 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let mut read = BufReader::new(read);
     while let Some(request) = read_request(&mut read, &shared).await {
         if request.number == 0 {
-            let facts = ("store_facts".to_owned(), json!({"facts": []}));
+            let fact =
+                |content: &String| json!({"content": content, "category": "personal", "importance": 0.7});
+            let facts: Vec<Value> = shared.finds.lock().unwrap().iter().map(fact).collect();
+            let facts = ("store_facts".to_owned(), json!({"facts": facts}));
             shared.readings.lock().unwrap().push(request.clone());
             if answer(&mut write, &request, Reply::Call(String::new(), vec![facts])).await.is_none() {
                 return;
