@@ -5,6 +5,8 @@ pub(crate) mod client;
 pub(crate) mod model;
 pub(crate) mod server;
 pub(crate) mod skills;
+mod strict;
+mod wire;
 
 pub(crate) use client::{Event, Stream, User, answer_of, code_of};
 pub(crate) use model::{Gate, MockModel, Reply, Request, Then};
