@@ -118,6 +118,8 @@ pub struct TurnWrite {
     pub settle: Amount,
     /// What the next step may cost at worst.
     pub reserve: Amount,
+    /// `reserve` is the rest of what is reserved already, for what is still under way: it is never refused.
+    pub keeps: bool,
     /// The user's caps for a day.
     pub user_caps: Caps,
     /// Where it uses up four fifths of what the turn may spend.

@@ -48,14 +48,14 @@ pub(super) fn read_amount(row: &rusqlite::Row<'_>, at: usize) -> Result<Amount> 
 }
 
 /// Gives back what was `held`, charges what was really spent, and reserves for the next step if the caps
-/// have room for it.
+/// have room for it, or keeps of what was held what is still needed.
 pub(super) fn charge(
     db: &Connection,
     (user, window): (&UserId, i64),
     caps: &Caps,
     held: Amount,
     settle: Amount,
-    reserve: Amount,
+    (reserve, keeps): (Amount, bool),
 ) -> Result<Charged> {
     if *caps == Caps::default() {
         // Nothing to check: the account is kept all the same, in one statement.
@@ -64,7 +64,11 @@ pub(super) fn charge(
     }
     let before = load(db, user, window)?;
     let spent = before.spent + settle;
-    let verdict = budget::grant(Scope::User, caps, before.raised, spent + (before.reserved - held), reserve);
+    let others = before.reserved - held;
+    let verdict = match keeps {
+        true => Ok(reserve),
+        false => budget::grant(Scope::User, caps, before.raised, spent + others, reserve),
+    };
     let granted = *verdict.as_ref().unwrap_or(&Amount::ZERO);
     add(db, user, window, settle, held, granted)?;
     let warnings = budget::crossed(caps, before.raised, before.spent, spent);

@@ -64,6 +64,7 @@ fn step(turn: &str, first: usize, entries: Vec<Entry>) -> TurnWrite {
         calls: vec![],
         settle: Amount::ZERO,
         reserve: Amount::ZERO,
+        keeps: false,
         user_caps: Caps::default(),
         warnings: Vec::new(),
         state: TurnState::Running,

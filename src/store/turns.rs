@@ -56,7 +56,7 @@ pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten
         &step.user_caps,
         held.reserved,
         step.settle,
-        step.reserve,
+        (step.reserve, step.keeps),
     )?;
     let of_turn = step.warnings.iter().map(|warning| (Scope::Turn, *warning));
     for (scope, warning) in of_turn.chain(charged.warnings.into_iter().map(|warning| (Scope::User, warning)))
@@ -293,7 +293,7 @@ pub fn take_over(db: &Connection, conversation: &ConversationId) -> Result<Vec<T
     let mut taken = Vec::new();
     for (turn, user, window, reserved) in open {
         let caps = Default::default();
-        spend::charge(db, (&user, window), &caps, reserved, reserved, Amount::ZERO)?;
+        spend::charge(db, (&user, window), &caps, reserved, reserved, (Amount::ZERO, false))?;
         let sql = "UPDATE turns SET lease = lease + 1, resumes = resumes + (state = 'running'),
                           reserved_tokens = 0, reserved_micros = 0, reserved_tool_calls = 0,
                           reserved_time_ms = 0

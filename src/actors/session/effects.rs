@@ -73,7 +73,10 @@ impl Session {
                 }
                 Some(effect) => effect,
                 None if work.entries.is_empty() => return,
-                None => return self.write(seq, Then::Nothing, Amount::ZERO, ctx),
+                None => {
+                    let keep = work.outstanding();
+                    return self.write(seq, Then::Nothing, keep, ctx);
+                }
             };
             match self.prepared(seq, effect) {
                 Prepared::Write(then, reserve) => return self.write(seq, then, reserve, ctx),
@@ -153,7 +156,8 @@ impl Session {
     fn write(&mut self, seq: i64, then: Then, reserve: Amount, ctx: &mut Context<Self>) {
         let Some(work) = self.works.get_mut(&seq) else { return };
         work.writing = true;
-        if let Some(limit) = work.time_limit.take() {
+        let keeps = matches!(then, Then::Nothing);
+        if let Some(limit) = work.time_limit.take_if(|_| !keeps) {
             ctx.cancel_future(limit);
         }
         let entries = std::mem::take(&mut work.entries);
@@ -172,6 +176,7 @@ impl Session {
             calls: std::mem::take(&mut work.calls),
             settle: spent - work.settled,
             reserve,
+            keeps,
             warnings: budget::crossed(caps, work.turn.spent().1, work.settled, spent),
             user_caps: self.kit.settings.user_caps,
             state: match &then {

@@ -38,6 +38,8 @@ pub(super) struct Work {
     pub(super) settled: Amount,
     /// What calls that were abandoned, failed or stopped may have cost beside what the journal says.
     pub(super) lost: Amount,
+    /// What the store holds reserved for this turn.
+    pub(super) reserved: Amount,
     /// Set until the turn's first write is through.
     pub(super) opening: Option<(OpenTurn, Option<Acceptance>)>,
     /// The question to a model that is under way, what its input is estimated at, and since when.
@@ -83,11 +85,21 @@ impl Work {
             calls: Vec::new(),
             settled,
             lost: Amount::ZERO,
+            reserved: Amount::ZERO,
             opening: None,
             asking: None,
             tools: BTreeMap::new(),
             deadline: None,
             time_limit: None,
+        }
+    }
+
+    /// What must stay reserved while what is under way goes on.
+    pub(super) fn outstanding(&self) -> Amount {
+        match (&self.asking, self.tools.len() as u64) {
+            (Some(_), _) => self.reserved,
+            (None, 0) => Amount::ZERO,
+            (None, running) => Amount { tool_calls: running, time_ms: self.reserved.time_ms, ..Amount::ZERO },
         }
     }
 

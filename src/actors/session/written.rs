@@ -56,15 +56,18 @@ impl Session {
             (Err(error), None) => return self.fail(ctx, error),
         };
         self.hand_over(written.outbox, ctx);
-        if let Some(work) = self.works.get_mut(&seq)
-            && written.lease > 0
-        {
-            work.lease = written.lease;
+        if let Some(work) = self.works.get_mut(&seq) {
+            work.reserved = written.granted;
+            if written.lease > 0 {
+                work.lease = written.lease;
+            }
         }
         match written.exceeded {
             Some(exceeded) => self.step(seq, Event::OverBudget(exceeded), ctx),
             None => {
-                self.limit_time(seq, written.granted.time_ms, ctx);
+                if !matches!(then, Then::Nothing) {
+                    self.limit_time(seq, written.granted.time_ms, ctx);
+                }
                 self.follow(seq, then, ctx);
             }
         }

@@ -25,6 +25,7 @@ pub(super) fn check(world: &mut World<'_>, leave: Leave) {
     for turn in world.rows.of("turns") {
         add(expected.entry(text(&turn["user_id"])).or_default(), used(&world.rows, turn));
     }
+    covered(world);
     let lost = lost(world);
     for turn in world.rows.of("turns").to_vec() {
         let lost = lost.get(&text(&turn["id"])).copied().unwrap_or_default();
@@ -61,6 +62,44 @@ pub(super) fn check(world: &mut World<'_>, leave: Leave) {
     if calls != paid as i64 {
         world.fault(format!("{paid} answers are stored, {calls} are in the cost log"));
     }
+}
+
+/// While something is under way, what it may cost is reserved.
+fn covered(world: &mut World<'_>) {
+    // There a step is refused in the same write that stores its intents.
+    if world.stage.more.contains("user_day") {
+        return;
+    }
+    for life in world.lives {
+        for turn in life.rows.of("turns").iter().filter(|turn| turn["state"] == "running") {
+            let entries = life.rows.entries(turn);
+            // Taken over, and its next step is not stored yet.
+            if entries.last().is_some_and(|entry| entry["entry"] == "resumed") {
+                continue;
+            }
+            let [tokens, _, tool_calls, _] = amount(turn, "reserved_");
+            let running = started(entries).len() as i64;
+            if tool_calls != running || (tokens > 0) != (running == 0) {
+                let how = format!("{}: {running} tools run, and reserved is {turn}", life.how);
+                world.faults.push(how);
+            }
+        }
+    }
+}
+
+/// The calls whose intent is stored and whose result is not.
+fn started(entries: &[Value]) -> BTreeSet<i64> {
+    let mut started = BTreeSet::new();
+    for entry in entries {
+        let index = entry["index"].as_i64().unwrap_or(-1);
+        match text(&entry["entry"]).as_str() {
+            "intent" => drop(started.insert(index)),
+            "returned" => drop(started.remove(&index)),
+            "over_budget" => started.clear(),
+            _ => {}
+        }
+    }
+    started
 }
 
 /// What a turn used, by its journal.

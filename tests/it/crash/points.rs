@@ -58,7 +58,8 @@ points! {
     ];
     what_a_crash_may_have_cost_counts: LostBudget, ["answered:model", "before_commit:ended"];
     a_user_over_their_budget_survives: UserBudget, [
-        "commit:over_budget", "commit:intent#2", "commit:decide", "commit:intent#3", "commit:ended",
+        "commit:over_budget", "commit:intent#2", "commit:decide", "commit:intent#3", "commit:intent#4",
+        "commit:intent#5", "commit:over_budget#2", "commit:ended",
     ];
     messages_that_wait_survive: Queued, [
         "commit:accept", "commit:accept#2", "commit:accept#3", "commit:began#2", "commit:ended#1",
