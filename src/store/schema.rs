@@ -29,6 +29,9 @@ pub fn latest() -> usize {
 /// # Errors
 /// [`StoreError::Schema`] when the store is newer than this program or a migration fails.
 pub fn open_writer(path: &Path) -> Result<Connection> {
+    // Nobody else may read it, from its first byte on; SQLite gives the log beside it the same mode.
+    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    made.map_err(|error| StoreError::Schema(format!("{} cannot be opened: {error}", path.display())))?;
     let mut db = Connection::open(path)?;
     db.busy_timeout(BUSY)?;
     db.pragma_update(None, "journal_mode", "WAL")?;

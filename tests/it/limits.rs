@@ -130,7 +130,9 @@ async fn a_cut_off_answer_is_continued_three_times_or_as_often_as_is_configured(
         let (site, _server, user) = place(&model, more);
         let (text, end) = outcome(&user, "a saga").await;
         let parts: String = (1..=times + 1).map(|at| format!("part {at} ")).collect();
-        assert_eq!((text.trim(), end.as_str()), (parts.trim(), "answered"));
+        let (words, note) = text.split_once("\n\n").unwrap();
+        assert_eq!((words, end.as_str()), (parts.trim(), "answered"));
+        assert!(note.contains("cut off"), "{note}");
         assert_eq!(model.count(), times + 1);
         let kept: Value =
             serde_json::from_str(&site.value::<String>("SELECT messages FROM history")).unwrap();

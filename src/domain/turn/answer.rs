@@ -19,6 +19,8 @@ pub(super) const UNKNOWN_OUTCOME: &str = "Error: Atoll was restarted while this 
      effect is unknown, and it was not repeated. Check before you call it again, or ask the user.";
 /// The result of a call that was ended by `/stop`.
 pub(super) const STOPPED: &str = "Error: stopped by the user before it finished.";
+/// Under an answer that is longer than its continuations reach.
+const CUT_OFF: &str = "[The answer is cut off here: it reached its length limit. Ask for the rest.]";
 const NOT_RUN: &str = "Error: not run, the turn ended first.";
 
 /// Why a turn ended without the model's own answer.
@@ -58,7 +60,7 @@ impl Turn {
     /// Everything that the model said to the person: earlier answers, then the last one.
     fn last_words(&self) -> String {
         let last = match self.transcript.last() {
-            _ if self.parts_from.is_some() => self.parts(),
+            _ if self.parts_from.is_some() => format!("{}\n\n{CUT_OFF}", self.parts().trim_end()),
             Some(Message::Assistant { text, .. }) => text.clone(),
             _ => String::new(),
         };
