@@ -150,7 +150,7 @@ fn writes_of_those_who_lost_the_turn_are_refused() {
     assert_eq!((taken[0].lease, taken[0].resumes), (2, 1));
     assert!(matches!(turns::write(&db, 1, &closes("t1", 1, 1, &["i1"])), Err(StoreError::Stale(_))));
     let mut by_holder = closes("t1", 1, 1, &["i1"]);
-    by_holder.lease = 2;
+    (by_holder.lease, by_holder.first) = (2, 2);
     turns::write(&db, 1, &by_holder).unwrap();
     let late = turns::write(&db, 1, &opens("t9", 1, Source::New(message("i9", None))));
     assert!(matches!(late, Err(StoreError::Stale(_))), "a turn number is given once");
@@ -183,9 +183,9 @@ fn budgets_are_reserved_settled_and_never_given_back_twice() {
     turns::write(&db, 1, &reserve).unwrap();
     let first = turns::take_over(&db, &conversation()).unwrap();
     let second = turns::take_over(&db, &conversation()).unwrap();
-    let lost = Entry::Resumed { lost: tokens(10) };
-    assert_eq!((first[0].lost.as_ref(), second[0].lost.as_ref()), (Some(&lost), None));
-    assert_eq!(turns::entries(&db, &TurnId::new("t1")).unwrap().last(), Some(&lost));
+    let lost = [tokens(10), Amount::ZERO].map(|lost| Some(Entry::Resumed { lost }));
+    assert_eq!([&first[0].lost, &second[0].lost], [&lost[0], &lost[1]]);
+    assert_eq!(turns::entries(&db, &TurnId::new("t1")).unwrap().last(), lost[1].as_ref());
     let (spent, reserved, _) = costs::today(&db, &user(), 1_000).unwrap();
     assert_eq!((spent, reserved), (tokens(95), Amount::ZERO), "what was held at a crash is spent, once");
 }

@@ -284,25 +284,27 @@ fn finish(
 /// When the store fails.
 pub fn take_over(db: &Connection, conversation: &ConversationId) -> Result<Vec<TakenOver>> {
     let sql = "SELECT id, user_id, budget_window, reserved_tokens, reserved_micros, reserved_tool_calls,
-                      reserved_time_ms
+                      reserved_time_ms, state
                FROM turns WHERE conversation_id = ?1 AND state <> 'over' ORDER BY seq";
     let open = rows(db, sql, [conversation.as_str()], |row| {
         let user = UserId::new(row.get::<_, String>(1)?);
-        Ok((row.get::<_, String>(0)?, user, row.get::<_, i64>(2)?, spend::read_amount(row, 3)?))
+        let (turn, state) = (row.get::<_, String>(0)?, row.get::<_, String>(7)?);
+        Ok((turn, user, row.get::<_, i64>(2)?, spend::read_amount(row, 3)?, state))
     })?;
     let mut taken = Vec::new();
-    for (turn, user, window, reserved) in open {
+    for (turn, user, window, reserved, state) in open {
         let caps = Default::default();
         spend::charge(db, (&user, window), &caps, reserved, reserved, (Amount::ZERO, false))?;
         let sql = "UPDATE turns SET lease = lease + 1, resumes = resumes + (state = 'running'),
                           reserved_tokens = 0, reserved_micros = 0, reserved_tool_calls = 0,
                           reserved_time_ms = 0
                    WHERE id = ?1 RETURNING lease, resumes";
+        let ran = state == TurnState::Running.as_str();
+        let lost = if ran { Some(note_lost(db, &turn, reserved)?) } else { None };
         let found = row(db, sql, [&turn], |row| {
             let id = TurnId::new(turn.clone());
             Ok(TakenOver { turn: id, lease: row.get(0)?, resumes: row.get(1)?, lost: None })
         })?;
-        let lost = if reserved == Amount::ZERO { None } else { Some(note_lost(db, &turn, reserved)?) };
         taken.extend(found.map(|found| TakenOver { lost, ..found }));
     }
     Ok(taken)

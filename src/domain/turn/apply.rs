@@ -118,6 +118,7 @@ impl Turn {
             return false;
         }
         call.state = CallState::Started(class);
+        self.cut_off = None;
         true
     }
 
@@ -140,6 +141,7 @@ impl Turn {
 
     /// A call that is not run again is counted when its unknown outcome is noted, not here too.
     fn apply_resumed(&mut self, lost: Amount) {
+        self.cut_off = Some(self.cut_off == Some(true) || lost.tool_calls > 0);
         let once = |call: &&Call| matches!(call.state, CallState::Started(EffectClass::Once));
         let noted = self.calls.iter().filter(once).count() as u64;
         self.spent += lost - Amount { tool_calls: noted, ..Amount::ZERO };

@@ -176,9 +176,9 @@ pub enum Entry {
     },
     /// The conversation did not fit and is cut plainly from here on.
     Squeezed,
-    /// A crash cut a step off. Stored when the turn is taken over, never by the turn itself.
+    /// A crash or a restart cut a step off. Stored when the turn is taken over, never by the turn itself.
     Resumed {
-        /// What was reserved for the step: it counts as spent, for nobody knows whether it was.
+        /// What was reserved for the step, perhaps nothing: it counts as spent, for nobody knows whether it was.
         lost: Amount,
     },
     /// The turn is over.

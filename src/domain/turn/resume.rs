@@ -28,7 +28,7 @@ impl Turn {
     /// this time included: a turn that brings the process down again and again is ended.
     ///
     /// A question to the model that has no stored answer is asked again; a call without a stored result is
-    /// run again when its class allows it, and is else answered with "outcome unknown".
+    /// run again when its class allows it or it never ran, and is else answered with "outcome unknown".
     pub fn resume(&mut self, now: Millis, env: &Env, resumes: u32) -> Vec<Effect> {
         if resumes > env.limits.resumes && !matches!(self.phase, Phase::Over(_)) {
             return self.end(Outcome::Poisoned, &Why::Crashes(resumes), Vec::new());
@@ -40,6 +40,9 @@ impl Turn {
             let (id, name) = (call.call.id.clone(), call.call.name.clone());
             match call.state {
                 CallState::Started(class @ (EffectClass::Pure | EffectClass::Idempotent)) => {
+                    again.push(ToolRun { key, call: call.call.clone(), class });
+                }
+                CallState::Started(class @ EffectClass::Once) if self.cut_off == Some(false) => {
                     again.push(ToolRun { key, call: call.call.clone(), class });
                 }
                 CallState::Started(EffectClass::Once) => {

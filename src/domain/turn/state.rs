@@ -109,6 +109,9 @@ pub struct Turn {
     pub(super) raised: Amount,
     pub(super) summary: Option<(String, i64)>,
     pub(super) squeezed: u32,
+    /// The calls whose intent is stored were running when a crash came; `None` while none came. They were not
+    /// when nothing was reserved for them: a budget had refused them in the same write.
+    pub(super) cut_off: Option<bool>,
     /// It asked people something.
     pub(super) asked: bool,
 }
@@ -135,6 +138,7 @@ impl Turn {
             raised: Amount::ZERO,
             summary: None,
             squeezed: 0,
+            cut_off: None,
             asked: false,
         }
     }
