@@ -63,7 +63,7 @@ fn told(rows: &Rows) -> Vec<String> {
         ("history", ["conversation_id", "messages", "seq"]),
         ("inbound", ["id", "text", "state"]),
         ("outbox", ["conversation_id", "answers", "body"]),
-        ("approvals", ["id", "status", "subject"]),
+        ("approvals", ["conversation_id", "status", "subject"]),
         ("conversations", ["id", "summary", "activated"]),
         ("memories", ["user_id", "content", "source"]),
     ] {
