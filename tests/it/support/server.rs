@@ -41,7 +41,8 @@ impl Site {
 
     /// A copy of this site as it is now, with a configuration of its own. No server may run.
     pub(crate) fn fork(&self, config: &str) -> Self {
-        let fork = Self { env: self.env.clone(), ..Self::new(config) };
+        let mut fork = Self::new(config);
+        fork.env.clone_from(&self.env);
         copy_folder(&self.home(), &fork.home());
         fork
     }
@@ -147,6 +148,13 @@ impl Site {
     /// A text out of the store.
     pub(crate) fn text(&self, sql: &str) -> String {
         self.store().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}
+
+impl Drop for Site {
+    /// A server that was killed leaves its scripts behind; nobody starts it again to end them.
+    fn drop(&mut self) {
+        atoll::skills::end_strays(&self.home().join("run/processes"));
     }
 }
 
