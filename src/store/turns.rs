@@ -1,4 +1,4 @@
-//! Turns: every step is one call of [`write`], which checks the lease, the budget and the approvals.
+//! Turns: every step is one call of [`fn@write`], which checks the lease, the budget and the approvals.
 
 use rusqlite::{Connection, params};
 
