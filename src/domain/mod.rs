@@ -7,6 +7,7 @@ pub mod budget;
 pub mod command;
 pub mod ids;
 pub mod inbound;
+pub mod job;
 pub mod journal;
 pub mod lane;
 pub mod memory;

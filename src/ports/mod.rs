@@ -6,4 +6,5 @@ pub mod files;
 pub mod metrics;
 pub mod model;
 pub mod persona;
+pub mod sandbox;
 pub mod tool;
