@@ -7,5 +7,5 @@ mod watch;
 pub use event::{
     Answer, Change, Control, End, Ending, EngineEvent, Hint, Question, QuestionKind, RAW, Retry, TEXT, clip,
 };
-pub use judge::{Judgement, Ledger, Verdict};
+pub use judge::{FILES, Judgement, Ledger, Verdict};
 pub use watch::{Limits, Order, Watch};

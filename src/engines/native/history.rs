@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::message::{Message, ToolCall, ToolResult},
+    domain::{
+        message::{Message, ToolCall, ToolResult},
+        tokens,
+    },
     ports::sandbox::Sandbox,
 };
 
@@ -14,6 +17,12 @@ const MOST: usize = 16 * 1024 * 1024;
 /// What a call is told whose result was lost.
 const LOST: &str =
     "Error: this call was cut off; it may have run in part or in full. Look before you repeat it.";
+
+/// Messages at the end that are always whole.
+const FRESH: usize = 6;
+/// Output that is not worth leaving out, in bytes.
+const SHORT: usize = 200;
+const LEFT_OUT: &str = "[older output, left out to save room; run the tool again if you need it]";
 
 const APPEND: &str = "mkdir -p -- \"$1\" && exec cat >> \"$1/$2.jsonl\"";
 const READ: &str = "[ -f \"$1/$2.jsonl\" ] || exit 44; exec cat -- \"$1/$2.jsonl\"";
@@ -113,6 +122,28 @@ fn close(messages: &mut Vec<Arc<Message>>) {
     }
 }
 
+/// The messages within so many tokens, as far as leaving out the oldest output of tools can do it.
+pub(super) fn fit(messages: &[Arc<Message>], room: u64) -> Vec<Arc<Message>> {
+    let mut fitted = messages.to_vec();
+    let mut all = tokens::of_messages(&fitted);
+    let old = fitted.len().saturating_sub(FRESH);
+    for message in &mut fitted[..old] {
+        if all <= room {
+            break;
+        }
+        let Message::Tool { results } = message.as_ref() else { continue };
+        let before = tokens::of_message(message);
+        let mut results = results.clone();
+        for result in results.iter_mut().filter(|result| result.output.len() > SHORT) {
+            LEFT_OUT.clone_into(&mut result.output);
+        }
+        let shorter = Message::Tool { results };
+        all = all.saturating_sub(before.saturating_sub(tokens::of_message(&shorter)));
+        *message = Arc::new(shorter);
+    }
+    fitted
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,5 +178,26 @@ mod tests {
             let plain = kinds.iter().filter(|(kind, _)| *kind < 3).count();
             prop_assert_eq!(read.iter().filter(|one| !matches!(one.as_ref(), Message::Tool { .. })).count(), plain);
         }
+    }
+
+    #[test]
+    fn old_output_gives_way_and_the_newest_messages_stay_whole() {
+        let output = |text: &str| {
+            let result = ToolResult {
+                id: "1".into(),
+                name: "t".into(),
+                output: text.into(),
+                failed: false,
+                files: vec![],
+            };
+            Arc::new(Message::Tool { results: vec![result] })
+        };
+        let mut messages: Vec<Arc<Message>> = (0..10).map(|_| output(&"x".repeat(3_000))).collect();
+        messages[1] = output("short");
+        assert_eq!(fit(&messages, 1_000_000), messages);
+        let fitted = fit(&messages, 8_000);
+        assert!(tokens::of_messages(&fitted) <= 8_000);
+        assert_ne!(fitted[0], messages[0]);
+        assert_eq!((&fitted[1], &fitted[4..]), (&messages[1], &messages[4..]));
     }
 }

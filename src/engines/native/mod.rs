@@ -1,5 +1,6 @@
 //! Our own coding engine: any configured model, with tools that run in the sandbox.
 
+mod desk;
 mod exec;
 mod files;
 mod history;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub use specs::specs;
 pub use toolbox::{Done, Toolbox};
 
-use self::work::{Desk, Work};
+use self::{desk::Desk, work::Work};
 use crate::{
     domain::{
         Millis,

@@ -1,16 +1,11 @@
 //! The loop of our own engine: ask the model, run its tools, until it answers or may not go on.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-
-use tokio::sync::{mpsc, oneshot};
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    Stop, ended,
-    history::History,
+    desk::Desk,
+    ended,
+    history::{History, fit},
     toolbox::{Done, Toolbox},
 };
 use crate::{
@@ -20,7 +15,6 @@ use crate::{
         model::{ModelError, ModelRequest, Reply, Stop as Stopped},
         outbound::Progress,
         retry::backoff,
-        tokens,
     },
     engines::dialog::{input_of, preview, words},
     ports::{
@@ -38,10 +32,6 @@ const CONTINUED: u32 = 3;
 const SAME: u32 = 3;
 /// Tokens of a request beyond which old output of tools is left out.
 const ROOM: u64 = 120_000;
-/// Messages at the end that are always whole.
-const FRESH: usize = 6;
-/// Output that is not worth leaving out, in bytes.
-const SHORT: usize = 200;
 
 const SYSTEM: &str = "You are a coding agent. You work alone on the files of a git work tree, your current folder, \
     with the tools that you have. Look at the code before you change it, keep to its style, change no more than \
@@ -53,46 +43,6 @@ const GO_ON: &str = "[atoll] Your answer was cut off by its length limit. Go on 
 const EMPTY: &str = "[atoll] Your answer was empty. Go on with the work, or say what you did if it is done.";
 const CUT: &str =
     "Error: the answer was cut off by its length limit, so this call was not run. Make it smaller.";
-const LEFT_OUT: &str = "[older output, left out to save room; run the tool again if you need it]";
-
-/// Where the keeper and the work meet.
-#[derive(Clone)]
-pub(super) struct Desk {
-    pub(super) stop: Stop,
-    events: mpsc::Sender<EngineEvent>,
-    steering: Arc<Mutex<VecDeque<String>>>,
-    questions: Arc<Mutex<BTreeMap<String, oneshot::Sender<Answer>>>>,
-}
-
-impl Desk {
-    pub(super) fn new(events: mpsc::Sender<EngineEvent>) -> Self {
-        Self { stop: Stop::new(), events, steering: Arc::default(), questions: Arc::default() }
-    }
-
-    /// A message into the work; it is seen before the model is asked again.
-    pub(super) fn steer(&self, text: String) {
-        self.steering.lock().unwrap_or_else(PoisonError::into_inner).push_back(text);
-    }
-
-    /// The answer to a question.
-    pub(super) fn answer(&self, question: &str, answer: Answer) {
-        let asked = self.questions.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
-        if let Some(asked) = asked {
-            // Nobody waits for it any more when the work was stopped meanwhile.
-            let _ = asked.send(answer);
-        }
-    }
-
-    async fn tell(&self, event: EngineEvent) {
-        // The keeper lives as long as the work, or the work is dropped with it.
-        let _ = self.events.send(event).await;
-    }
-
-    fn show(&self, event: EngineEvent) {
-        // A full channel loses a piece that is only to look at; the whole follows.
-        let _ = self.events.try_send(event);
-    }
-}
 
 /// One run.
 pub(super) struct Work {
@@ -219,7 +169,7 @@ impl Work {
 
     /// Takes in what was said meanwhile; true when something was.
     async fn steering(&mut self) -> bool {
-        let said = std::mem::take(&mut *self.desk.steering.lock().unwrap_or_else(PoisonError::into_inner));
+        let said = self.desk.said();
         let some = !said.is_empty();
         for text in said {
             self.desk.tell(EngineEvent::Steered { text: text.clone() }).await;
@@ -386,8 +336,7 @@ impl Work {
         };
         self.questions += 1;
         let id = format!("q{}", self.questions);
-        let (asked, answer) = oneshot::channel();
-        self.desk.questions.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), asked);
+        let answer = self.desk.ask(&id);
         let question = Question {
             id: id.clone(),
             kind,
@@ -429,26 +378,4 @@ impl Work {
 
 fn interrupted() -> Ending {
     ended(End::Interrupted, "the work was stopped".into())
-}
-
-/// The messages within so many tokens, as far as leaving out the oldest output of tools can do it.
-fn fit(messages: &[Arc<Message>], room: u64) -> Vec<Arc<Message>> {
-    let mut fitted = messages.to_vec();
-    let mut all = tokens::of_messages(&fitted);
-    let old = fitted.len().saturating_sub(FRESH);
-    for message in &mut fitted[..old] {
-        if all <= room {
-            break;
-        }
-        let Message::Tool { results } = message.as_ref() else { continue };
-        let before = tokens::of_message(message);
-        let mut results = results.clone();
-        for result in results.iter_mut().filter(|result| result.output.len() > SHORT) {
-            LEFT_OUT.clone_into(&mut result.output);
-        }
-        let shorter = Message::Tool { results };
-        all = all.saturating_sub(before.saturating_sub(tokens::of_message(&shorter)));
-        *message = Arc::new(shorter);
-    }
-    fitted
 }
