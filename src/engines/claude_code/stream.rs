@@ -35,6 +35,8 @@ pub(super) struct Stream {
     session: String,
     message: String,
     turns: u32,
+    /// What it said that it cost, at the last result.
+    cost: f64,
     interrupted: bool,
 }
 
@@ -152,7 +154,8 @@ impl Stream {
                 events.push(EngineEvent::Denied { tool, why: String::new() });
             }
         }
-        // Its own sum is of the session in newer versions, and of the run in older ones: a hint, no more.
+        // Tokens are of the turns since the last result. The cost is a sum: of the session in newer versions, of
+        // the run in older ones, so after a resume it may have all that was before.
         let number = |at| number_at(value, at);
         let (cached, cache_written) =
             (number("/usage/cache_read_input_tokens"), number("/usage/cache_creation_input_tokens"));
@@ -162,7 +165,11 @@ impl Stream {
             cache_written,
             output: number("/usage/output_tokens"),
         };
-        let cost_usd = value.get("total_cost_usd").and_then(Value::as_f64);
+        let cost_usd = value.get("total_cost_usd").and_then(Value::as_f64).map(|sum| {
+            let since = (sum - self.cost).max(0.0);
+            self.cost = sum;
+            since
+        });
         events.push(EngineEvent::Usage(Hint { usage, cost_usd, total: false }));
         events.push(EngineEvent::Result(ending(value)));
     }
@@ -172,9 +179,6 @@ fn ending(value: &Value) -> Ending {
     let errors = value.get("errors").and_then(Value::as_array).into_iter().flatten();
     let errors: Vec<&str> = errors.filter_map(Value::as_str).collect();
     let mut text = text_at(value, "/result").to_owned();
-    if text.is_empty() {
-        text = errors.join("\n");
-    }
     // A dead key is told as a success that is an error.
     let is_error = value.get("is_error").and_then(Value::as_bool).unwrap_or(true);
     let subtype = text_at(value, "/subtype");
@@ -188,6 +192,10 @@ fn ending(value: &Value) -> Ending {
         _ if errors.iter().any(|error| error.starts_with("No conversation found")) => End::NoSession,
         _ => End::Failed,
     };
+    if text.is_empty() {
+        // What it says of an interrupt is a diagnosis of its own state.
+        text = if end == End::Interrupted { "interrupted".into() } else { errors.join("\n") };
+    }
     Ending { ok: end == End::Completed, text: words(&text), end, exit: None, sandbox_gone: false }
 }
 

@@ -26,7 +26,7 @@ const LINE: usize = 2_000;
 /// Starts a command in a process group of its own: first its number, then its output and complaints together.
 const BASH: &str = "echo $$; exec 2>&1 </dev/null; exec timeout -k 5 \"$1\" bash -c \"$2\"";
 /// Ends a process group at once.
-const END: &str = "kill -KILL -- \"-$1\"";
+const END: &str = "kill -s KILL -- \"-$1\"";
 
 /// What a call came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -210,7 +210,10 @@ impl Toolbox {
         more.extend(["-e".to_owned(), text(args, "pattern").to_owned()]);
         let path = args.get("path").and_then(Value::as_str).filter(|path| !path.is_empty()).unwrap_or(".");
         let found = self.files().search(path, &more, ANSWER).await?;
-        Ok(Done::ok(found.unwrap_or_else(|| "nothing found".into())))
+        let Some(found) = found else { return Ok(Done::ok("nothing found")) };
+        // Paths as the other tools take them.
+        let lines: Vec<&str> = found.lines().map(|line| line.strip_prefix("./").unwrap_or(line)).collect();
+        Ok(Done::ok(lines.join("\n")))
     }
 }
 
