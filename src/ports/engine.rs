@@ -41,7 +41,8 @@ pub enum Session {
     Resume(String),
 }
 
-/// When an engine must ask before it acts.
+/// When an engine must ask before it acts. Claude Code and Codex let some commands pass unasked that they take to be
+/// harmless, such as `ls`; our own engine lets none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Approvals {
     /// Before each command and each edit.

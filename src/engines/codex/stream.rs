@@ -188,9 +188,9 @@ impl Stream {
         let end = match text_at(params, "/turn/status") {
             "completed" => End::Completed,
             "interrupted" => End::Interrupted,
-            _ => failure(params.pointer("/turn/error/codexErrorInfo")),
+            _ => failure(params.pointer("/turn/error").unwrap_or(&Value::Null)),
         };
-        let error = text_at(params, "/turn/error/message");
+        let error = &plain(text_at(params, "/turn/error/message"));
         let text = if end == End::Completed || error.is_empty() { self.said.clone() } else { words(error) };
         Ending { ok: end == End::Completed, text, end, exit: None, sandbox_gone: false }
     }
@@ -229,12 +229,27 @@ fn hint(params: &Value) -> Hint {
 }
 
 fn error(params: &Value) -> EngineEvent {
-    let message = words(text_at(params, "/error/message"));
+    let mut message = plain(text_at(params, "/error/message"));
+    let details = text_at(params, "/error/additionalDetails");
+    if !details.is_empty() {
+        message = format!("{message}: {details}");
+    }
+    let message = words(&message);
     if !params.get("willRetry").and_then(Value::as_bool).unwrap_or(false) {
         return EngineEvent::Error { message };
     }
     let status = http_status(params.pointer("/error/codexErrorInfo"));
     EngineEvent::Retry(Retry { attempt: 0, of: 0, after_ms: 0, status, why: message })
+}
+
+/// The words of an error. A request that was refused with status 400 is told by its body, as it came.
+fn plain(message: &str) -> String {
+    body(message).map_or_else(|| message.to_owned(), |body| text_at(&body, "/error/message").to_owned())
+}
+
+fn body(message: &str) -> Option<Value> {
+    let body: Value = serde_json::from_str(message).ok()?;
+    body.pointer("/error/message")?.is_string().then_some(body)
 }
 
 fn http_status(info: Option<&Value>) -> Option<u16> {
@@ -258,11 +273,15 @@ fn http_status(info: Option<&Value>) -> Option<u16> {
 }
 
 /// Why a turn failed: mostly because the model could not be asked.
-fn failure(info: Option<&Value>) -> End {
+fn failure(error: &Value) -> End {
+    let info = error.get("codexErrorInfo");
     let names = ["contextWindowExceeded", "sandboxError", "threadRollbackFailed", "tooManyDenials"];
     match info.and_then(Value::as_str) {
         Some("sessionBudgetExceeded") => End::Budget,
         Some(name) if names.contains(&name) => End::Failed,
+        // 0.169.0 has no better name for status 400, which it tells by the body of the answer.
+        Some("other") if body(text_at(error, "/message")).is_some() => End::Api { status: Some(400) },
+        Some("other") => End::Failed,
         _ => End::Api { status: http_status(info) },
     }
 }

@@ -140,7 +140,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_kept_is_bounded_and_has_both_ends(
-            pieces in proptest::collection::vec(proptest::collection::vec(b'a'..b'z', 0..50), 0..40), most in 8usize..120,
+            pieces in proptest::collection::vec(proptest::collection::vec(b'a'..=b'z', 0..50), 0..40), most in 8usize..120,
         ) {
             let mut kept = Kept::new(most);
             for piece in &pieces {

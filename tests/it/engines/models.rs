@@ -19,6 +19,8 @@ pub(super) enum Step {
     Say(String),
     /// Runs this in a shell.
     Shell(String),
+    /// Writes a file: path and content.
+    Write(String, String),
     /// Refuses with this status and these words.
     Refuse(u16, String),
 }
@@ -149,11 +151,16 @@ fn anthropic(body: &Value, shared: &Shared) -> Answered {
         Step::Say(text) => {
             (json!({"type": "text", "text": ""}), json!({"type": "text_delta", "text": text}), "end_turn")
         }
-        Step::Shell(command) => {
-            let input = json!({"command": command, "description": "work"}).to_string();
+        Step::Shell(_) | Step::Write(..) => {
+            let (name, input) = match step {
+                Step::Write(path, content) => ("Write", json!({"file_path": path, "content": content})),
+                Step::Shell(command) => ("Bash", json!({"command": command, "description": "work"})),
+                Step::Say(_) | Step::Refuse(..) => unreachable!(),
+            };
+            let input = input.to_string();
             let id = format!("toolu_{}_{done}", messages.len());
             (
-                json!({"type": "tool_use", "id": id, "name": "Bash", "input": {}}),
+                json!({"type": "tool_use", "id": id, "name": name, "input": {}}),
                 json!({"type": "input_json_delta", "partial_json": input}),
                 "tool_use",
             )
@@ -179,7 +186,14 @@ fn openai(body: &Value, shared: &Shared) -> Answered {
     let kind = |item: &Value| item["type"].as_str().unwrap_or("message").to_owned();
     let since = items.iter().rev().take_while(|item| !(kind(item) == "message" && item["role"] == "user"));
     let done = since.filter(|item| kind(item).ends_with("_output")).count();
-    let item = match step(shared, done) {
+    let step = match step(shared, done) {
+        Step::Write(path, content) => {
+            let patch = format!("*** Begin Patch\n*** Add File: {path}\n+{content}\n*** End Patch\n");
+            Step::Shell(format!("apply_patch <<'EOF'\n{patch}EOF"))
+        }
+        step => step,
+    };
+    let item = match step {
         Step::Say(text) => json!({
             "type": "message", "id": format!("msg_{}", items.len()), "role": "assistant", "status": "completed",
             "content": [{"type": "output_text", "text": text, "annotations": []}],
@@ -188,6 +202,7 @@ fn openai(body: &Value, shared: &Shared) -> Answered {
             "type": "function_call", "id": format!("fc_{}", items.len()), "call_id": format!("call_{}", items.len()),
             "name": "exec_command", "arguments": json!({"cmd": command}).to_string(), "status": "completed",
         }),
+        Step::Write(..) => unreachable!(),
         Step::Refuse(status, message) => {
             return Err((status, json!({"error": {"message": message, "type": "invalid_request_error"}})));
         }

@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use atoll::{
-    domain::engine::{Answer, Control, End, EngineEvent, Verdict},
+    domain::engine::{Answer, Control, End, EngineEvent, QuestionKind, Verdict},
     engines::{claude_code::ClaudeCode, codex::Codex},
     ports::engine::{Approvals, Engine, EngineRun, Session},
 };
@@ -118,6 +118,38 @@ async fn a_command_is_asked_for_runs_and_the_session_is_gone_on_with() {
             .unwrap();
         assert!(last.body.to_string().contains("FIRST task"));
         unharmed(&host);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the real programs, 0.4 GB each"]
+async fn an_edit_is_asked_for_and_told_as_a_change() {
+    for (engine, approvals) in
+        [(0, Approvals::Ask), (0, Approvals::Edits), (1, Approvals::Ask), (1, Approvals::Edits)]
+    {
+        let host = host();
+        let file = host.workspace().join("new.txt").display().to_string();
+        let models =
+            Models::start(vec![Step::Write(file.clone(), "hello".into()), Step::Say("Written.".into())]);
+        let mut run = at(&models, "task");
+        run.approvals = approvals;
+        let engine = &engines(&host)[engine];
+        let mut live = Live::start(engine.as_ref(), run, Arc::clone(&host) as _);
+        if approvals == Approvals::Ask {
+            let EngineEvent::Question(question) = live.until(is_question).await else { unreachable!() };
+            assert!(
+                question.kind == QuestionKind::Edit && question.preview.contains("new.txt"),
+                "{question:?}"
+            );
+            assert!(!host.workspace().join("new.txt").exists());
+            live.tell(Control::Answer { question: question.id, answer: Answer::Allow }).await;
+        }
+        let (ending, ledger, events) = live.end().await;
+        assert!(is_done(&ending), "{ending:?} {events:?}");
+        assert_eq!(host.read("new.txt").trim(), "hello");
+        assert!(ledger.claimed.contains(&file), "{events:?}");
+        let asked = events.iter().filter(|event| is_question(event)).count();
+        assert_eq!(asked, usize::from(approvals == Approvals::Ask), "{events:?}");
     }
 }
 
