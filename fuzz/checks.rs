@@ -3,8 +3,16 @@
 
 use atoll::{
     config,
+    domain::engine::{EngineEvent, TEXT},
+    engines::{
+        claude_code::ClaudeDialog,
+        codex::{CodexDialog, Opening},
+        dialog::{Dialog, Heard, hear},
+        lines::Lines,
+    },
     llm::decode::{AnthropicDecoder, Decoder, OpenAiDecoder, decode_bytes},
     net::sse::{SseEvent, SseParser, encode},
+    ports::engine::{Approvals, Session},
 };
 
 /// A value of the environment that no message may repeat.
@@ -74,4 +82,47 @@ pub(crate) fn config(bytes: &[u8]) {
             assert!(!(secret && said.contains(CANARY)), "an error shows a secret: {said}");
         }
     }
+}
+
+/// What Claude Code writes.
+pub(crate) fn claude_code(bytes: &[u8]) {
+    engine(bytes, || Box::new(ClaudeDialog::new("p".into(), "s".into(), Approvals::Ask)));
+}
+
+/// What Codex writes.
+pub(crate) fn codex(bytes: &[u8]) {
+    engine(bytes, || {
+        Box::new(CodexDialog::new(Opening {
+            prompt: "p".into(),
+            system: "s".into(),
+            session: Session::New("x".into()),
+            model: None,
+            approvals: Approvals::Ask,
+            workspace: "/workspace".into(),
+        }))
+    });
+}
+
+/// Lines come to the same however they are cut, no event is huge, and nothing is understood of what is no JSON.
+fn engine(bytes: &[u8], dialog: impl Fn() -> Box<dyn Dialog>) {
+    let whole = heard(dialog(), [bytes].into_iter());
+    assert_eq!(whole, heard(dialog(), bytes.chunks(7)), "cut into pieces, something else was heard");
+    for event in whole.iter().flat_map(|heard| &heard.events) {
+        let size = match event {
+            EngineEvent::Text { text } | EngineEvent::Delta { text } | EngineEvent::Raw { line: text } => {
+                text.len()
+            }
+            EngineEvent::ToolResult { output, .. } => output.len(),
+            _ => 0,
+        };
+        assert!(size <= TEXT + 64, "an event of {size} bytes");
+    }
+}
+
+fn heard<'a>(mut dialog: Box<dyn Dialog>, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Heard> {
+    dialog.open();
+    let mut lines = Lines::default();
+    let mut read: Vec<_> = pieces.flat_map(|piece| lines.push(piece)).collect();
+    read.extend(lines.end());
+    read.into_iter().map(|line| hear(dialog.as_mut(), line)).collect()
 }

@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod clock;
+pub mod engine;
 pub mod files;
 pub mod metrics;
 pub mod model;

@@ -26,6 +26,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     layer("store", &["domain"]),
     layer("channels", &["domain", "ports", "config", "net"]),
     layer("llm", &["domain", "ports", "config", "net"]),
+    layer("engines", &["domain", "ports", "config", "net"]),
     layer("skills", &["domain", "ports", "config", "net"]),
     layer("home", &["domain", "ports", "config"]),
     layer("actors", &["domain", "ports", "config"]),

@@ -42,3 +42,13 @@ fn anthropic() {
 fn config() {
     run("config", checks::config);
 }
+
+#[test]
+fn claude_code() {
+    run("claude_code", checks::claude_code);
+}
+
+#[test]
+fn codex() {
+    run("codex", checks::codex);
+}

@@ -16,6 +16,7 @@ mod commands;
 mod crash;
 mod daemon;
 mod docs;
+mod engines;
 mod events;
 mod failover;
 mod fuzz;
