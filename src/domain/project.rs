@@ -1,0 +1,479 @@
+//! Projects: the repository that bots work on, what they may do with it, and who may say so.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Millis,
+    access::Role,
+    board::{Refusal, check_text},
+    ids::{ProjectId, UserId},
+};
+
+/// Package registries that can be allowed by one word.
+pub const PRESETS: [&str; 5] = ["npm", "pypi", "crates", "go", "debian"];
+
+/// Where commits of a job go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// A branch for each job.
+    #[default]
+    FeaturePerJob,
+    /// One branch for all jobs.
+    Shared,
+    /// The default branch itself.
+    MainOnly,
+}
+
+impl Strategy {
+    /// The word that is typed and stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FeaturePerJob => "feature-per-job",
+            Self::Shared => "shared",
+            Self::MainOnly => "main-only",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::FeaturePerJob, Self::Shared, Self::MainOnly].into_iter().find(|one| one.as_str() == text)
+    }
+}
+
+/// Which protocol a forge speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForgeKind {
+    /// GitHub.
+    Github,
+    /// Gitea and Forgejo.
+    Gitea,
+    /// GitLab.
+    Gitlab,
+}
+
+impl ForgeKind {
+    /// The word that is typed and stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Gitea => "gitea",
+            Self::Gitlab => "gitlab",
+        }
+    }
+
+    /// Reads the word; Forgejo speaks as Gitea does.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "github" => Some(Self::Github),
+            "gitea" | "forgejo" => Some(Self::Gitea),
+            "gitlab" => Some(Self::Gitlab),
+            _ => None,
+        }
+    }
+}
+
+/// Where pull requests are opened. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgeSettings {
+    /// What it speaks.
+    pub kind: ForgeKind,
+    /// Where its API is; `None` for the public one.
+    pub api_url: Option<String>,
+    /// The name of the server's environment variable that holds the token.
+    pub token_env: Option<String>,
+}
+
+/// What jobs of a project may use.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Jobs at once.
+    pub parallel_jobs: u32,
+    /// How often work on a story may fail before it is blocked.
+    pub max_failures: u32,
+    /// How often failing checks go back to the engine.
+    pub verify_rounds: u32,
+    /// How long a job may take, in minutes.
+    pub job_minutes: u32,
+    /// Memory of its sandbox, in MiB.
+    pub memory_mib: u32,
+    /// Processors of its sandbox.
+    pub cpus: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            parallel_jobs: 1,
+            max_failures: 3,
+            verify_rounds: 2,
+            job_minutes: 60,
+            memory_mib: 4_096,
+            cpus: 2.0,
+        }
+    }
+}
+
+/// How a project is worked on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The repository.
+    pub repo_url: String,
+    /// The branch that jobs start from.
+    pub default_branch: String,
+    /// Where their commits go.
+    pub strategy: Strategy,
+    /// What must succeed before a job counts as done.
+    pub verify_commands: Vec<String>,
+    /// What makes a fresh workspace ready.
+    pub setup_commands: Vec<String>,
+    /// Hosts that engines may reach: `host.example` or `*.example`.
+    pub allowed_hosts: Vec<String>,
+    /// Registries that engines may reach.
+    pub allowed_presets: Vec<String>,
+    /// Hosts that set-up commands may reach beside these.
+    pub setup_hosts: Vec<String>,
+    /// Registries that set-up commands may reach beside these.
+    pub setup_presets: Vec<String>,
+    /// Approved commits are pushed.
+    pub auto_push: bool,
+    /// A pull request is opened for what is pushed.
+    pub auto_create_pr: bool,
+    /// Nothing leaves without a person's word.
+    pub require_approval: bool,
+    /// Where pull requests are opened.
+    pub forge: Option<ForgeSettings>,
+    /// The image of its sandboxes; `None` for the configured one.
+    pub image: Option<String>,
+    /// What its jobs may use.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            repo_url: String::new(),
+            default_branch: "main".into(),
+            strategy: Strategy::default(),
+            verify_commands: vec![],
+            setup_commands: vec![],
+            allowed_hosts: vec![],
+            allowed_presets: vec![],
+            setup_hosts: vec![],
+            setup_presets: vec![],
+            auto_push: true,
+            auto_create_pr: true,
+            require_approval: true,
+            forge: None,
+            image: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A project.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Project {
+    /// Its id, short enough to type.
+    pub id: ProjectId,
+    /// What people call it.
+    pub name: String,
+    /// How it is worked on.
+    pub settings: Settings,
+    /// Who may do what in it, beside the owners of the place.
+    pub members: BTreeMap<UserId, Role>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was last changed.
+    pub updated_at: Millis,
+}
+
+/// A change to a project; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ProjectChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// The repository.
+    pub repo_url: Option<String>,
+    /// The branch that jobs start from.
+    pub default_branch: Option<String>,
+    /// Where their commits go.
+    pub strategy: Option<Strategy>,
+    /// What must succeed.
+    pub verify_commands: Option<Vec<String>>,
+    /// What makes a workspace ready.
+    pub setup_commands: Option<Vec<String>>,
+    /// Hosts that engines may reach.
+    pub allowed_hosts: Option<Vec<String>>,
+    /// Registries that engines may reach.
+    pub allowed_presets: Option<Vec<String>>,
+    /// Hosts that set-up commands may reach.
+    pub setup_hosts: Option<Vec<String>>,
+    /// Registries that set-up commands may reach.
+    pub setup_presets: Option<Vec<String>>,
+    /// Approved commits are pushed.
+    pub auto_push: Option<bool>,
+    /// A pull request is opened.
+    pub auto_create_pr: Option<bool>,
+    /// Nothing leaves without a person's word.
+    pub require_approval: Option<bool>,
+    /// Where pull requests are opened.
+    pub forge: Option<Option<ForgeSettings>>,
+    /// The image of its sandboxes.
+    pub image: Option<Option<String>>,
+    /// What its jobs may use.
+    pub limits: Option<Limits>,
+}
+
+impl ProjectChange {
+    /// True when it touches what reaches beyond the project: the server's environment, its network, its images and
+    /// its power. Only an owner of the place may change these.
+    pub fn reaches_out(&self) -> bool {
+        self.repo_url.is_some()
+            || self.allowed_hosts.is_some()
+            || self.allowed_presets.is_some()
+            || self.setup_hosts.is_some()
+            || self.setup_presets.is_some()
+            || self.forge.is_some()
+            || self.image.is_some()
+            || self.limits.is_some()
+    }
+}
+
+impl Project {
+    /// A project that was just made.
+    ///
+    /// # Errors
+    /// [`Refusal::Bad`] with what does not fit.
+    pub fn fresh(id: ProjectId, change: &ProjectChange, now: Millis) -> Result<Self, Refusal> {
+        check_id(id.as_str())?;
+        let settings = Settings::default();
+        let blank = Self {
+            id,
+            name: String::new(),
+            settings,
+            members: BTreeMap::new(),
+            created_at: now,
+            updated_at: now,
+        };
+        blank.revise(change)
+    }
+
+    /// The project after a change.
+    ///
+    /// # Errors
+    /// [`Refusal::Bad`] with what does not fit.
+    pub fn revise(&self, change: &ProjectChange) -> Result<Self, Refusal> {
+        fn set<T: Clone>(field: &mut T, value: &Option<T>) {
+            if let Some(value) = value {
+                field.clone_from(value);
+            }
+        }
+        let mut next = self.clone();
+        if let Some(name) = &change.name {
+            name.trim().clone_into(&mut next.name);
+        }
+        let settings = &mut next.settings;
+        set(&mut settings.repo_url, &change.repo_url);
+        set(&mut settings.default_branch, &change.default_branch);
+        set(&mut settings.strategy, &change.strategy);
+        set(&mut settings.verify_commands, &change.verify_commands);
+        set(&mut settings.setup_commands, &change.setup_commands);
+        set(&mut settings.allowed_hosts, &change.allowed_hosts);
+        set(&mut settings.allowed_presets, &change.allowed_presets);
+        set(&mut settings.setup_hosts, &change.setup_hosts);
+        set(&mut settings.setup_presets, &change.setup_presets);
+        set(&mut settings.auto_push, &change.auto_push);
+        set(&mut settings.auto_create_pr, &change.auto_create_pr);
+        set(&mut settings.require_approval, &change.require_approval);
+        set(&mut settings.forge, &change.forge);
+        set(&mut settings.image, &change.image);
+        set(&mut settings.limits, &change.limits);
+        check_text("name", &next.name, 1, 100, false)?;
+        check_settings(&next.settings)?;
+        Ok(next)
+    }
+
+    /// What somebody may do here: `None` when for them the project does not exist. `role` is their key's: an owner of
+    /// the place may do everything, a viewer's key only looks, any other does what the member may.
+    pub fn role_of(&self, user: &UserId, role: Role) -> Option<Role> {
+        match role {
+            Role::Owner => Some(Role::Owner),
+            Role::Viewer => self.members.get(user).map(|_| Role::Viewer),
+            Role::Developer => self.members.get(user).copied(),
+        }
+    }
+}
+
+/// A project's id out of its name: letters and digits in lower case, with hyphens between. Empty when the name has
+/// none.
+pub fn id_of(name: &str) -> String {
+    let mut id = String::new();
+    for c in name.to_lowercase().chars() {
+        if c.is_ascii_alphanumeric() {
+            id.push(c);
+        } else if !id.is_empty() && !id.ends_with('-') {
+            id.push('-');
+        }
+    }
+    id.truncate(40);
+    id.trim_end_matches('-').to_owned()
+}
+
+fn check_id(id: &str) -> Result<(), Refusal> {
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if id.is_empty() || id.len() > 40 || !id.chars().all(fine) || id.starts_with('-') || id.ends_with('-') {
+        let why = "a project's id must have 1 to 40 of a-z, 0-9 and hyphens between them";
+        return Err(Refusal::Bad(why.into()));
+    }
+    Ok(())
+}
+
+fn bad(why: impl Into<String>) -> Result<(), Refusal> {
+    Err(Refusal::Bad(why.into()))
+}
+
+fn check_settings(settings: &Settings) -> Result<(), Refusal> {
+    check_repository(&settings.repo_url)?;
+    check_branch(&settings.default_branch)?;
+    for (what, commands) in
+        [("verifyCommands", &settings.verify_commands), ("setupCommands", &settings.setup_commands)]
+    {
+        if commands.len() > 20 {
+            return bad(format!("{what} has more than 20 commands: put them into a script"));
+        }
+        commands.iter().try_for_each(|command| check_text(what, command, 1, 2_000, true))?;
+    }
+    for (what, hosts) in [("allowedHosts", &settings.allowed_hosts), ("setupHosts", &settings.setup_hosts)] {
+        if hosts.len() > 100 || !hosts.iter().all(|host| is_host_pattern(host)) {
+            return bad(format!(
+                "{what} must be up to 100 names such as host.example or *.example, in lower case, no addresses"
+            ));
+        }
+    }
+    for presets in [&settings.allowed_presets, &settings.setup_presets] {
+        if let Some(odd) = presets.iter().find(|name| !PRESETS.contains(&name.as_str())) {
+            return bad(format!("there is no preset `{odd}`; there are {}", PRESETS.join(", ")));
+        }
+    }
+    if let Some(forge) = &settings.forge {
+        check_forge(forge)?;
+    }
+    if settings.image.as_ref().is_some_and(|image| !is_image(image)) {
+        return bad("image must be a name such as registry.example/tools:1 or name@sha256:...");
+    }
+    check_limits(&settings.limits)
+}
+
+/// Addresses that git understands and that run nothing: no `ext::`, no options, no password inside.
+fn check_repository(url: &str) -> Result<(), Refusal> {
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    if url.is_empty() || url.len() > 500 || url.contains(odd) || url.contains("::") {
+        return bad("repoUrl must be an address such as https://host/owner/name.git, without spaces");
+    }
+    let login = |rest: &str| rest.split('/').next().unwrap_or_default().contains('@');
+    if let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) {
+        if login(rest) {
+            return bad("repoUrl must not hold a name or a password: name the token's variable in forge.tokenEnv");
+        }
+        return if rest.starts_with('/') || rest.is_empty() { bad("repoUrl names no host") } else { Ok(()) };
+    }
+    let host = |rest: &str| {
+        let host = rest.rsplit('@').next().unwrap_or_default();
+        let login = rest.rsplit_once('@').map_or("", |(login, _)| login);
+        !host.is_empty() && !host.starts_with('-') && !login.starts_with('-') && !login.contains(':')
+    };
+    if let Some(rest) = url.strip_prefix("ssh://") {
+        let place = rest.split('/').next().unwrap_or_default();
+        return if host(place) { Ok(()) } else { bad("repoUrl must be ssh://user@host/path, without a password") };
+    }
+    if url.starts_with("file:///") || url.starts_with('/') {
+        return Ok(());
+    }
+    match url.split_once(':') {
+        Some((place, path)) if place.contains('@') && host(place) && !path.is_empty() && !place.contains('/') => {
+            Ok(())
+        }
+        _ => bad("repoUrl must begin with https://, ssh://, file:/// or /, or be user@host:path"),
+    }
+}
+
+/// What git takes as the name of a branch, and a little less
+/// (<https://git-scm.com/docs/git-check-ref-format>).
+fn check_branch(name: &str) -> Result<(), Refusal> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._/-+".contains(c);
+    let part = |part: &str| {
+        !part.is_empty() && !part.starts_with('.') && !part.ends_with('.') && !part.ends_with(".lock")
+    };
+    let fits = name.len() <= 200
+        && name.chars().all(fine)
+        && name.split('/').all(part)
+        && !name.contains("..")
+        && !name.starts_with('-');
+    if fits { Ok(()) } else { bad("defaultBranch is no branch's name") }
+}
+
+fn is_host_pattern(pattern: &str) -> bool {
+    let name = pattern.strip_prefix("*.").unwrap_or(pattern);
+    let label = |label: &str| {
+        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        (1..=63).contains(&label.len())
+            && label.chars().all(fine)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // A last label of digits alone is an address.
+    let last = name.rsplit('.').next().unwrap_or_default();
+    name.len() <= 253
+        && name.contains('.')
+        && name.split('.').all(label)
+        && !last.chars().all(|c| c.is_ascii_digit())
+}
+
+fn check_forge(forge: &ForgeSettings) -> Result<(), Refusal> {
+    if let Some(url) = &forge.api_url {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        let odd = |c: char| c.is_whitespace() || c.is_control() || c == '?' || c == '#';
+        if host.is_empty() || host.contains('@') || url.len() > 500 || url.contains(odd) {
+            return bad("forge.apiUrl must be an address such as https://host/api/v1, with no name or password");
+        }
+    }
+    let Some(name) = &forge.token_env else { return Ok(()) };
+    let fine = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let starts = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
+    if name.len() > 100 || !starts || !name.chars().all(fine) {
+        return bad("forge.tokenEnv must be the name of an environment variable, such as ACME_FORGE_TOKEN");
+    }
+    Ok(())
+}
+
+fn is_image(name: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._/:@-".contains(c);
+    (1..=255).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(fine)
+}
+
+fn check_limits(limits: &Limits) -> Result<(), Refusal> {
+    for (what, value, least, most) in [
+        ("parallelJobs", limits.parallel_jobs, 1, 16),
+        ("maxFailures", limits.max_failures, 1, 20),
+        ("verifyRounds", limits.verify_rounds, 0, 10),
+        ("jobMinutes", limits.job_minutes, 1, 1_440),
+        ("memoryMib", limits.memory_mib, 256, 262_144),
+    ] {
+        if !(least..=most).contains(&value) {
+            return bad(format!("limits.{what} must be from {least} to {most}"));
+        }
+    }
+    if (0.1..=64.0).contains(&limits.cpus) { Ok(()) } else { bad("limits.cpus must be from 0.1 to 64") }
+}
+
+#[cfg(test)]
+mod tests;
