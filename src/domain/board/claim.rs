@@ -124,7 +124,7 @@ mod tests {
     use super::{super::story::tests::story, *};
     use crate::domain::{
         board::Priority,
-        bot::{BotSettings, NewBot},
+        bot::BotChange,
         ids::{BoardId, ColumnId, ProjectId, StoryId, UserId},
     };
 
@@ -134,9 +134,13 @@ mod tests {
     }
 
     fn bot(state: BotState) -> Bot {
-        let settings = BotSettings { max_concurrent_stories: 2, ..Default::default() };
-        let new = NewBot { id: BotId::new("b"), project: ProjectId::new("p"), name: "b".into(), settings };
-        Bot { state, ..Bot::fresh(new, 0) }
+        let change = BotChange {
+            name: Some("b".into()),
+            max_concurrent_stories: Some(2),
+            state: Some(state),
+            ..Default::default()
+        };
+        Bot::fresh(BotId::new("b"), ProjectId::new("p"), &change, 0).unwrap()
     }
 
     fn next(stories: &[Story]) -> Option<&str> {

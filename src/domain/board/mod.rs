@@ -14,7 +14,18 @@ pub use claim::{Grant, Outcome, next_for};
 pub use column::{Board, BoardChange, Column, ColumnDraft, ColumnRole};
 pub use place::Place;
 pub use refusal::Refusal;
-pub use story::{Assignee, Change, Claim, NewStory, Priority, Story, StoryChange};
+pub use story::{Assignee, Change, Changed, Claim, NewStory, Priority, Story, StoryChange, StoryFilter};
+
+use super::Millis;
+
+/// Who does something, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// Who: `key:<name>`, `bot:<id>` or `system`.
+    pub actor: String,
+    /// When.
+    pub at: Millis,
+}
 
 /// Checks that a text has this many characters, none of them a control character; `lines` allows line breaks and
 /// tabs. What comes first in the error is what the text is.

@@ -111,7 +111,11 @@ fn increment(integer: &str) -> Option<String> {
         b'Z' => return Some(ZERO.to_owned()),
         head => text[0] = head + 1,
     }
-    if text[0] > b'a' { text.push(b'0') } else { drop(text.pop()) }
+    if text[0] > b'a' {
+        text.push(b'0');
+    } else {
+        text.pop();
+    }
     String::from_utf8(text).ok()
 }
 
@@ -132,7 +136,11 @@ fn decrement(integer: &str) -> Option<String> {
         b'a' => return Some("Zz".to_owned()),
         head => text[0] = head - 1,
     }
-    if text[0] < b'Z' { text.push(b'z') } else { drop(text.pop()) }
+    if text[0] < b'Z' {
+        text.push(b'z');
+    } else {
+        text.pop();
+    }
     String::from_utf8(text).ok()
 }
 

@@ -144,7 +144,7 @@ pub struct NewStory {
     pub project: ProjectId,
     /// In which column; the first with the role backlog by default.
     pub column: Option<ColumnId>,
-    /// What it says. `title` must be there; `column` and `blocked` are not looked at.
+    /// What it says. `title` must be there; `version` and `column` are not looked at.
     pub change: StoryChange,
 }
 
@@ -188,6 +188,44 @@ pub struct Change {
     pub from: Value,
     /// What it is.
     pub to: Value,
+}
+
+/// An entry of a story's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Its number; later ones are greater.
+    pub id: i64,
+    /// The version that the change made.
+    pub version: u64,
+    /// When.
+    pub at: Millis,
+    /// Who: `key:<name>`, `bot:<id>` or `system`.
+    pub actor: String,
+    /// What was done, in a word.
+    pub action: String,
+    /// What it changed.
+    pub changes: Vec<Change>,
+}
+
+/// Which stories of a project. What is `None` is not asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoryFilter {
+    /// In this column.
+    pub column: Option<ColumnId>,
+    /// In a column with this role.
+    pub role: Option<ColumnRole>,
+    /// This person's or bot's, by id.
+    pub assignee: Option<String>,
+    /// As urgent as this.
+    pub priority: Option<Priority>,
+    /// With this label.
+    pub label: Option<String>,
+    /// Blocked, or not.
+    pub blocked: Option<bool>,
+    /// With these words in title or description.
+    pub words: Option<String>,
+    /// Only those among the first so many of their column.
+    pub per_column: Option<u64>,
 }
 
 /// Checks what a change says on its own.
@@ -243,7 +281,10 @@ pub fn revise(story: &Story, change: &StoryChange, role: Option<ColumnRole>) -> 
     }
     next.attachments = change.attachments.clone().unwrap_or(next.attachments);
     next.assignee = change.assignee.clone().unwrap_or(next.assignee);
-    next.depends_on = change.depends_on.clone().unwrap_or(next.depends_on);
+    if let Some(depends_on) = &change.depends_on {
+        next.depends_on.clone_from(depends_on);
+        next.depends_on.sort();
+    }
     match &change.blocked {
         None => {}
         Some(Some(reason)) => next.blocked = Some(reason.trim().to_owned()),

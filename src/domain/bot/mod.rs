@@ -154,19 +154,6 @@ pub struct Bot {
     pub updated_at: Millis,
 }
 
-/// A bot that is to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewBot {
-    /// Its id.
-    pub id: BotId,
-    /// What it works on.
-    pub project: ProjectId,
-    /// What it is called.
-    pub name: String,
-    /// How it works.
-    pub settings: BotSettings,
-}
-
 /// A change to a bot; what is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BotChange {
@@ -193,11 +180,14 @@ pub struct BotChange {
 }
 
 impl Bot {
-    /// A bot that was just made; it is stopped.
-    pub fn fresh(new: NewBot, now: Millis) -> Self {
-        let NewBot { id, project, name, settings } = new;
-        let state = BotState::Stopped;
-        Self { id, project, name, settings, state, created_at: now, updated_at: now }
+    /// A bot that was just made; it is stopped unless `change` starts it.
+    ///
+    /// # Errors
+    /// [`Refusal::Bad`] with what does not fit; a name is needed.
+    pub fn fresh(id: BotId, project: ProjectId, change: &BotChange, now: Millis) -> Result<Self, Refusal> {
+        let (settings, state) = (BotSettings::default(), BotState::Stopped);
+        let blank = Self { id, project, name: String::new(), settings, state, created_at: now, updated_at: now };
+        blank.revise(change)
     }
 
     /// The bot after a change.
@@ -273,14 +263,11 @@ mod tests {
 
     #[test]
     fn a_change_is_checked_as_a_whole() {
-        let new = NewBot {
-            id: BotId::new("b"),
-            project: ProjectId::new("p"),
-            name: "fixer".into(),
-            settings: BotSettings::default(),
-        };
-        let bot = Bot::fresh(new, 7);
         let base = BotChange::default;
+        let fresh = |change: &BotChange| Bot::fresh(BotId::new("b"), ProjectId::new("p"), change, 7);
+        let bot = fresh(&BotChange { name: Some("fixer".into()), ..base() }).unwrap();
+        assert_eq!(bot.state, BotState::Stopped);
+        assert!(fresh(&base()).is_err(), "a bot needs a name");
         let next = bot
             .revise(&BotChange { name: Some(" other ".into()), state: Some(BotState::Running), ..base() })
             .unwrap();
