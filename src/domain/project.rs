@@ -379,7 +379,9 @@ fn check_repository(url: &str) -> Result<(), Refusal> {
     let login = |rest: &str| rest.split('/').next().unwrap_or_default().contains('@');
     if let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) {
         if login(rest) {
-            return bad("repoUrl must not hold a name or a password: name the token's variable in forge.tokenEnv");
+            return bad(
+                "repoUrl must not hold a name or a password: name the token's variable in forge.tokenEnv",
+            );
         }
         return if rest.starts_with('/') || rest.is_empty() { bad("repoUrl names no host") } else { Ok(()) };
     }
@@ -390,13 +392,19 @@ fn check_repository(url: &str) -> Result<(), Refusal> {
     };
     if let Some(rest) = url.strip_prefix("ssh://") {
         let place = rest.split('/').next().unwrap_or_default();
-        return if host(place) { Ok(()) } else { bad("repoUrl must be ssh://user@host/path, without a password") };
+        return if host(place) {
+            Ok(())
+        } else {
+            bad("repoUrl must be ssh://user@host/path, without a password")
+        };
     }
     if url.starts_with("file:///") || url.starts_with('/') {
         return Ok(());
     }
     match url.split_once(':') {
-        Some((place, path)) if place.contains('@') && host(place) && !path.is_empty() && !place.contains('/') => {
+        Some((place, path))
+            if place.contains('@') && host(place) && !path.is_empty() && !place.contains('/') =>
+        {
             Ok(())
         }
         _ => bad("repoUrl must begin with https://, ssh://, file:/// or /, or be user@host:path"),
@@ -441,7 +449,9 @@ fn check_forge(forge: &ForgeSettings) -> Result<(), Refusal> {
         let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
         let odd = |c: char| c.is_whitespace() || c.is_control() || c == '?' || c == '#';
         if host.is_empty() || host.contains('@') || url.len() > 500 || url.contains(odd) {
-            return bad("forge.apiUrl must be an address such as https://host/api/v1, with no name or password");
+            return bad(
+                "forge.apiUrl must be an address such as https://host/api/v1, with no name or password",
+            );
         }
     }
     let Some(name) = &forge.token_env else { return Ok(()) };

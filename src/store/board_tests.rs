@@ -125,7 +125,10 @@ fn stories_are_put_where_they_are_wanted() {
     let moved = edit(&db, "b", to(3, None)).unwrap();
     assert_eq!((moved.column, moved.position, moved.version), (ColumnId::new("p-3"), 0, 2));
     assert_eq!((order(&db, 1).join(" "), order(&db, 3).join(" ")), ("d c a".into(), "b".into()));
-    assert_eq!(refusal(edit(&db, "b", StoryChange { column: Some(ColumnId::new("q")), ..Default::default() })), "bad_request");
+    assert_eq!(
+        refusal(edit(&db, "b", StoryChange { column: Some(ColumnId::new("q")), ..Default::default() })),
+        "bad_request"
+    );
 }
 
 #[test]
@@ -133,7 +136,8 @@ fn every_change_is_a_version_and_a_row_of_history() {
     let Store { db, _folder } = store();
     let story = ready(&db, "a");
     assert_eq!(story.version, 1);
-    let change = StoryChange { version: Some(1), points: Some(Some(5)), column: column(3), ..Default::default() };
+    let change =
+        StoryChange { version: Some(1), points: Some(Some(5)), column: column(3), ..Default::default() };
     let next = edit(&db, "a", change.clone()).unwrap();
     assert_eq!((next.version, next.points), (2, Some(5)));
     assert_eq!(refusal(edit(&db, "a", change)), "stale");

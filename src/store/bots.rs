@@ -85,8 +85,7 @@ pub fn list(
 ) -> Result<(Vec<Bot>, u64)> {
     const FITS: &str = "(?1 IS NULL OR project_id IN (SELECT project_id FROM members WHERE user_id = ?1))
         AND (?2 IS NULL OR project_id = ?2) AND (?3 IS NULL OR state = ?3)";
-    let wanted =
-        (member.map(UserId::as_str), project.map(ProjectId::as_str), state.map(BotState::as_str));
+    let wanted = (member.map(UserId::as_str), project.map(ProjectId::as_str), state.map(BotState::as_str));
     let total = super::count(db, &format!("SELECT count(*) FROM bots WHERE {FITS}"), wanted)?;
     let (limit, offset) = (super::page(limit), super::page(offset));
     let sql = format!(

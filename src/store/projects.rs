@@ -13,7 +13,8 @@ use crate::domain::{
     project::{Project, ProjectChange},
 };
 
-const COLUMNS: &str = "projects.id, projects.name, projects.settings, projects.created_at, projects.updated_at";
+const COLUMNS: &str =
+    "projects.id, projects.name, projects.settings, projects.created_at, projects.updated_at";
 
 /// Stores a project with its board.
 ///
@@ -108,7 +109,9 @@ pub fn get(db: &Connection, id: &ProjectId) -> Result<Option<Project>> {
 /// # Errors
 /// When the store fails.
 pub fn of_story(db: &Connection, story: &StoryId) -> Result<Option<Project>> {
-    let sql = format!("SELECT {COLUMNS} FROM stories JOIN projects ON projects.id = project_id WHERE stories.id = ?1");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM stories JOIN projects ON projects.id = project_id WHERE stories.id = ?1"
+    );
     let found = row(db, &sql, [story.as_str()], read)?;
     found.map(|project| with_members(db, project)).transpose()
 }
@@ -118,7 +121,8 @@ pub fn of_story(db: &Connection, story: &StoryId) -> Result<Option<Project>> {
 /// # Errors
 /// When the store fails.
 pub fn of_bot(db: &Connection, bot: &BotId) -> Result<Option<Project>> {
-    let sql = format!("SELECT {COLUMNS} FROM bots JOIN projects ON projects.id = project_id WHERE bots.id = ?1");
+    let sql =
+        format!("SELECT {COLUMNS} FROM bots JOIN projects ON projects.id = project_id WHERE bots.id = ?1");
     let found = row(db, &sql, [bot.as_str()], read)?;
     found.map(|project| with_members(db, project)).transpose()
 }
@@ -133,8 +137,7 @@ pub fn list(
     limit: usize,
     offset: usize,
 ) -> Result<(Vec<Project>, u64)> {
-    const VISIBLE: &str =
-        "?1 IS NULL OR projects.id IN (SELECT project_id FROM members WHERE user_id = ?1)";
+    const VISIBLE: &str = "?1 IS NULL OR projects.id IN (SELECT project_id FROM members WHERE user_id = ?1)";
     let member = member.map(UserId::as_str);
     let sql = format!("SELECT {COLUMNS} FROM projects WHERE {VISIBLE} ORDER BY id LIMIT ?2 OFFSET ?3");
     let found = rows(db, &sql, params![member, super::page(limit), super::page(offset)], read)?;

@@ -235,7 +235,10 @@ fn check(db: &Connection, id: &StoryId, project: &ProjectId, change: &StoryChang
         };
         if row(db, sql, params![project.as_str(), assignee.id()], |_| Ok(()))?.is_none() {
             let (kind, name) = (assignee.kind(), assignee.id());
-            return Err(Refusal::Bad(format!("assignee names the {kind} {name}, who is not in this project")).into());
+            return Err(Refusal::Bad(format!(
+                "assignee names the {kind} {name}, who is not in this project"
+            ))
+            .into());
         }
     }
     if let Some(wanted) = &change.depends_on {

@@ -12,9 +12,7 @@ use utoipa::ToSchema;
 
 use crate::{
     actors::{db::messages::DbError, kernel::Unreachable},
-    domain::{
-        access::Denied, approval::Refusal, board, ids::BadName, inbound::Refused, memory::BadMemory,
-    },
+    domain::{access::Denied, approval::Refusal, board, ids::BadName, inbound::Refused, memory::BadMemory},
 };
 
 /// An error, in the one shape that there is.

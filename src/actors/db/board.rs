@@ -14,13 +14,7 @@ use crate::{
     store::{self, boards, bot_journal, bots, claims, projects, stories},
 };
 
-use super::{
-    messages::*,
-    reader::ReadOp,
-    reads::read_op,
-    writer::WriteOp,
-    writes::write_op,
-};
+use super::{messages::*, reader::ReadOp, reads::read_op, writer::WriteOp, writes::write_op};
 
 write_op!(CreateProject -> Project, |_| "create_project", |op, db, _boot| {
     projects::create(db, &op.project, &op.board, op.act)

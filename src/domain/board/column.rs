@@ -311,7 +311,11 @@ mod tests {
                 &[("r", 1)],
                 "column_in_use",
             ),
-            (edit(&|columns| columns.extend((0..20).map(|_| extra("x", ColumnRole::Todo)))), &[], "bad_request"),
+            (
+                edit(&|columns| columns.extend((0..20).map(|_| extra("x", ColumnRole::Todo)))),
+                &[],
+                "bad_request",
+            ),
         ] {
             let code_now = revised(columns.clone(), stories).map_or_else(|refusal| refusal.code(), |_| "");
             assert_eq!(code_now, code, "{columns:?}");

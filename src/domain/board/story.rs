@@ -377,7 +377,10 @@ pub(super) mod tests {
             (StoryChange { labels: Some(many), ..base() }, "labels"),
             (StoryChange { labels: Some(vec!["a".into(), "a".into()]), ..base() }, "labels"),
             (StoryChange { labels: Some(vec![String::new()]), ..base() }, "label"),
-            (StoryChange { attachments: Some(vec![FileId::new("f"), FileId::new("f")]), ..base() }, "attachments"),
+            (
+                StoryChange { attachments: Some(vec![FileId::new("f"), FileId::new("f")]), ..base() },
+                "attachments",
+            ),
         ] {
             let Err(Refusal::Bad(why)) = check(&change) else { panic!("{change:?}") };
             assert!(why.contains(word), "{why}");

@@ -186,7 +186,8 @@ impl Bot {
     /// [`Refusal::Bad`] with what does not fit; a name is needed.
     pub fn fresh(id: BotId, project: ProjectId, change: &BotChange, now: Millis) -> Result<Self, Refusal> {
         let (settings, state) = (BotSettings::default(), BotState::Stopped);
-        let blank = Self { id, project, name: String::new(), settings, state, created_at: now, updated_at: now };
+        let blank =
+            Self { id, project, name: String::new(), settings, state, created_at: now, updated_at: now };
         blank.revise(change)
     }
 
@@ -257,7 +258,10 @@ mod tests {
         for state in [BotState::Stopped, BotState::Running, BotState::Paused] {
             assert_eq!(BotState::parse(state.as_str()), Some(state));
         }
-        assert_eq!((Idle::parse("wait"), Idle::parse("discovery")), (Some(Idle::Idle), Some(Idle::Discovery)));
+        assert_eq!(
+            (Idle::parse("wait"), Idle::parse("discovery")),
+            (Some(Idle::Idle), Some(Idle::Discovery))
+        );
         assert_eq!((Engine::parse("Codex"), BotState::parse("idle"), Idle::parse("")), (None, None, None));
     }
 
@@ -271,7 +275,10 @@ mod tests {
         let next = bot
             .revise(&BotChange { name: Some(" other ".into()), state: Some(BotState::Running), ..base() })
             .unwrap();
-        assert_eq!((next.name.as_str(), next.state, &next.settings), ("other", BotState::Running, &bot.settings));
+        assert_eq!(
+            (next.name.as_str(), next.state, &next.settings),
+            ("other", BotState::Running, &bot.settings)
+        );
         for (change, word) in [
             (BotChange { name: Some(" ".into()), ..base() }, "name"),
             (BotChange { model: Some(Some("--dangerous".into())), ..base() }, "model"),

@@ -3,7 +3,11 @@
 use super::*;
 
 fn base() -> ProjectChange {
-    ProjectChange { name: Some("Demo".into()), repo_url: Some("https://h.example/x.git".into()), ..Default::default() }
+    ProjectChange {
+        name: Some("Demo".into()),
+        repo_url: Some("https://h.example/x.git".into()),
+        ..Default::default()
+    }
 }
 
 fn why(change: &ProjectChange) -> Option<String> {
@@ -67,7 +71,10 @@ fn each_setting_is_checked_and_named() {
         (forge(Some("ftp://x"), None), "forge.apiUrl"),
         (forge(Some("https://u:p@x/api"), None), "forge.apiUrl"),
         (forge(None, Some("ghp_secretvalue")), "forge.tokenEnv"),
-        (ProjectChange { limits: Some(Limits { parallel_jobs: 0, ..Default::default() }), ..base() }, "parallelJobs"),
+        (
+            ProjectChange { limits: Some(Limits { parallel_jobs: 0, ..Default::default() }), ..base() },
+            "parallelJobs",
+        ),
         (ProjectChange { limits: Some(Limits { cpus: f64::NAN, ..Default::default() }), ..base() }, "cpus"),
     ] {
         let why = why(&change).unwrap_or_else(|| panic!("{change:?}"));
