@@ -20,9 +20,9 @@ pub(super) fn run(home: &Home, command: &BotCommand) -> CliResult {
             BotCommand::Add(add) => {
                 let made = client.post("/api/v1/bots", &body(add)).await?;
                 if add.output.json {
-                    say_json(&made)
+                    say_json(&made);
                 } else {
-                    say(&field(&made, "id"))
+                    say(&field(&made, "id"));
                 }
                 Ok(())
             }
@@ -43,9 +43,9 @@ pub(super) fn run(home: &Home, command: &BotCommand) -> CliResult {
             BotCommand::Show { id, output } => {
                 let found = client.get(&path(id)).await?;
                 if output.json {
-                    say_json(&found)
+                    say_json(&found);
                 } else {
-                    say_fields(&found)
+                    say_fields(&found);
                 }
                 Ok(())
             }

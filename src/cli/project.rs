@@ -96,9 +96,9 @@ pub(super) fn board(home: &Home, command: &BoardCommand) -> CliResult {
         let path = format!("/api/v1/projects/{}/board", segment(project));
         let found = client.get_with(&path, &[("limit", &limit.to_string())]).await?;
         if output.json {
-            say_json(&found)
+            say_json(&found);
         } else {
-            say_board(&found)
+            say_board(&found);
         }
         Ok(())
     })?

@@ -26,9 +26,9 @@ pub(super) fn run(home: &Home, command: &StoryCommand) -> CliResult {
                 let path = format!("/api/v1/projects/{}/stories", segment(project));
                 let made = client.post(&path, &Value::Object(body)).await?;
                 if output.json {
-                    say_json(&made)
+                    say_json(&made);
                 } else {
-                    say(&field(&made, "id"))
+                    say(&field(&made, "id"));
                 }
                 Ok(())
             }

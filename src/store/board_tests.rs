@@ -192,7 +192,8 @@ fn full_columns_strangers_and_circles_are_refused() {
 #[test]
 fn whoever_waited_for_a_story_that_goes_waits_no_longer() {
     let Store { db, _folder } = store();
-    (ready(&db, "a"), ready(&db, "b"));
+    ready(&db, "a");
+    ready(&db, "b");
     let waits = StoryChange { depends_on: Some(vec![StoryId::new("a")]), ..Default::default() };
     edit(&db, "b", waits).unwrap();
     stories::remove(&db, &StoryId::new("a"), None, act()).unwrap();
@@ -239,7 +240,8 @@ fn filters_fit_and_pages_are_cut() {
 #[test]
 fn a_story_is_held_by_one_bot_under_one_token() {
     let Store { db, _folder } = store();
-    (bot(&db, "x", 1), bot(&db, "y", 2));
+    bot(&db, "x", 1);
+    bot(&db, "y", 2);
     for id in ["a", "b"] {
         ready(&db, id);
     }
@@ -263,7 +265,8 @@ fn a_story_is_held_by_one_bot_under_one_token() {
 #[test]
 fn a_claim_that_lapses_counts_as_a_failure_and_its_token_is_worth_nothing() {
     let Store { db, _folder } = store();
-    (bot(&db, "x", 1), bot(&db, "y", 1));
+    bot(&db, "x", 1);
+    bot(&db, "y", 1);
     ready(&db, "a");
     let id = StoryId::new("a");
     assert_eq!(claim(&db, "x", 0), Some(("a".into(), 1)));
@@ -303,7 +306,8 @@ fn people_and_states_come_before_bots() {
 fn what_a_bot_leaves_behind_when_it_goes() {
     let Store { db, _folder } = store();
     let x = bot(&db, "x", 5);
-    (ready(&db, "a"), ready(&db, "b"));
+    ready(&db, "a");
+    ready(&db, "b");
     let own = StoryChange { assignee: Some(Some(Assignee::Bot(x.id.clone()))), ..Default::default() };
     edit(&db, "b", own).unwrap();
     assert!(claim(&db, "x", 1).is_some());
@@ -342,7 +346,8 @@ fn entry(db: &Connection, bot: &str, n: usize, kind: EntryKind, summary: &str) {
 #[test]
 fn a_journal_is_read_by_kind_by_words_and_by_pages() {
     let Store { db, _folder } = store();
-    (bot(&db, "x", 1), bot(&db, "y", 1));
+    bot(&db, "x", 1);
+    bot(&db, "y", 1);
     entry(&db, "x", 1, EntryKind::Learning, "the build needs node 22");
     entry(&db, "x", 2, EntryKind::Started, "builds are red");
     entry(&db, "x", 3, EntryKind::Decision, "Zürich stays in UTC");

@@ -1,4 +1,4 @@
-//! Bots.
+//! Bots, and what they leave behind when they go.
 
 use rusqlite::{Connection, params};
 

@@ -224,7 +224,10 @@ fn unknown_column(id: &ColumnId) -> StoreError {
 /// What a change says on its own, and whom and what it names.
 fn check(db: &Connection, id: &StoryId, project: &ProjectId, change: &StoryChange) -> Result<()> {
     story::check(change)?;
-    if let Some(Some(assignee)) = &change.assignee {
+    let terminal = Assignee::User(UserId::default_user());
+    if let Some(Some(assignee)) = &change.assignee
+        && *assignee != terminal
+    {
         let sql = match assignee {
             Assignee::Bot(_) => "SELECT 1 FROM bots WHERE project_id = ?1 AND id = ?2",
             Assignee::User(_) => {

@@ -165,7 +165,7 @@ pub(super) async fn shape(kit: &WebKit, story: Story) -> ApiResult<StoryShape> {
 async fn check_files(kit: &WebKit, caller: &Caller, change: &StoryChange, known: &[FileId]) -> ApiResult<()> {
     for id in change.attachments.iter().flatten().filter(|id| !known.contains(id)).take(100) {
         let found = kit.doors.db.read.get_file.ask(GetFile { id: id.clone() }).await?;
-        if !found.is_some_and(|(_, user)| caller.0.acting_as(Some(user)).is_ok()) {
+        if found.is_none_or(|(_, user)| caller.0.acting_as(Some(user)).is_err()) {
             return Err(ApiError::bad_request(format!("attachments names {id}, which is no file of yours")));
         }
     }
