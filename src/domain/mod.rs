@@ -3,6 +3,8 @@
 pub mod access;
 pub mod approval;
 pub mod audit;
+pub mod board;
+pub mod bot;
 pub mod budget;
 pub mod command;
 pub mod engine;
@@ -18,6 +20,7 @@ pub mod notice;
 pub mod outbound;
 pub mod persona;
 pub mod price;
+pub mod project;
 pub mod rate;
 pub mod records;
 pub mod restart;

@@ -7,6 +7,7 @@ mod access;
 mod actors;
 mod approvals;
 mod attachments;
+mod board;
 mod budgets;
 mod busy;
 mod cancel;
