@@ -5,6 +5,7 @@ pub mod approval;
 pub mod audit;
 pub mod budget;
 pub mod command;
+pub mod gateway;
 pub mod ids;
 pub mod inbound;
 pub mod journal;
