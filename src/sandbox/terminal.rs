@@ -6,26 +6,19 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::{mpsc, watch},
 };
 
 use super::mux::{MuxStream, Resizer};
+use crate::ports::gateway::{Chunk, Terminal, TerminalOver};
 
 /// Bytes of output that are kept.
 const KEPT: usize = 256 * 1024;
 /// Most pieces of input that wait: a person types, and pastes now and then.
 const INPUT: usize = 64;
-
-/// A piece of a terminal's output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk {
-    /// Bytes that the terminal said before the first of these; more than was asked from when those are no longer kept.
-    pub offset: u64,
-    /// What it said.
-    pub bytes: Bytes,
-}
 
 /// The last of what a terminal said.
 #[derive(Debug, Default)]
@@ -58,30 +51,12 @@ impl Replay {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Progress {
     end: u64,
-    over: Option<Over>,
+    over: Option<TerminalOver>,
 }
 
-/// How a terminal ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Over {
-    Exit(i32),
-    Broken(String),
-}
-
-/// Why nothing can be typed any more.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TerminalOver {
-    /// Its program ended with this code; below zero: by this signal.
-    #[error("the program of the terminal ended with {0}")]
-    Exit(i32),
-    /// The terminal could not be opened, or the sandbox is gone.
-    #[error("the terminal is gone: {0}")]
-    Broken(String),
-}
-
-/// A terminal. Dropping it hangs up.
+/// A terminal over a stream of the relay.
 #[derive(Debug)]
-pub struct Terminal {
+pub(super) struct RelayTerminal {
     input: mpsc::Sender<Bytes>,
     resizer: Resizer,
     replay: Arc<Mutex<Replay>>,
@@ -89,7 +64,7 @@ pub struct Terminal {
     work: tokio::task::JoinHandle<()>,
 }
 
-impl Terminal {
+impl RelayTerminal {
     pub(super) fn start(stream: MuxStream) -> Self {
         let (input, typed) = mpsc::channel(INPUT);
         let (said, progress) = watch::channel(Progress::default());
@@ -98,47 +73,42 @@ impl Terminal {
         let work = tokio::spawn(work(stream, typed, replay.clone(), said));
         Self { input, resizer, replay, progress, work }
     }
+}
 
-    /// Types.
-    ///
-    /// # Errors
-    /// [`TerminalOver`] when there is nobody to read it.
-    pub async fn write(&self, bytes: Bytes) -> Result<(), TerminalOver> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let sent = self.input.send(bytes).await;
-        sent.map_err(|_| self.over().unwrap_or(TerminalOver::Broken("it was closed".into())))
+impl Terminal for RelayTerminal {
+    fn write(&self, bytes: Bytes) -> BoxFuture<'_, Result<(), TerminalOver>> {
+        Box::pin(async move {
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            let sent = self.input.send(bytes).await;
+            sent.map_err(|_| self.over().unwrap_or(TerminalOver::Broken("it was closed".into())))
+        })
     }
 
-    /// Gives it so many lines and columns.
-    pub fn resize(&self, rows: u16, cols: u16) {
+    fn resize(&self, rows: u16, cols: u16) {
         self.resizer.resize(rows, cols);
     }
 
-    /// What it said from this byte on, as far as it is kept; empty when there is nothing yet.
-    pub fn read(&self, from: u64) -> Chunk {
+    fn read(&self, from: u64) -> Chunk {
         lock(&self.replay).read(from)
     }
 
-    /// What it said from this byte on, as soon as there is something; `None` when it is over and all was read.
-    pub async fn next(&self, from: u64) -> Option<Chunk> {
-        let mut progress = self.progress.clone();
-        let _ = progress.wait_for(|seen| seen.end > from || seen.over.is_some()).await;
-        let chunk = self.read(from);
-        (!chunk.bytes.is_empty()).then_some(chunk)
+    fn next(&self, from: u64) -> BoxFuture<'_, Option<Chunk>> {
+        Box::pin(async move {
+            let mut progress = self.progress.clone();
+            let _ = progress.wait_for(|seen| seen.end > from || seen.over.is_some()).await;
+            let chunk = self.read(from);
+            (!chunk.bytes.is_empty()).then_some(chunk)
+        })
     }
 
-    /// How it ended; `None` while it runs.
-    pub fn over(&self) -> Option<TerminalOver> {
-        Some(match self.progress.borrow().over.clone()? {
-            Over::Exit(code) => TerminalOver::Exit(code),
-            Over::Broken(reason) => TerminalOver::Broken(reason),
-        })
+    fn over(&self) -> Option<TerminalOver> {
+        self.progress.borrow().over.clone()
     }
 }
 
-impl Drop for Terminal {
+impl Drop for RelayTerminal {
     fn drop(&mut self) {
         // The stream goes with its task, and is reset.
         self.work.abort();
@@ -185,8 +155,8 @@ async fn work(
     };
     let exit = reader.unsplit(writer).exit();
     let over = match (exit, broken) {
-        (Some(code), _) => Over::Exit(code),
-        (None, reason) => Over::Broken(reason.unwrap_or_else(|| "it ended without a word".into())),
+        (Some(code), _) => TerminalOver::Exit(code),
+        (None, reason) => TerminalOver::Broken(reason.unwrap_or_else(|| "it ended without a word".into())),
     };
     said.send_modify(|progress| progress.over = Some(over));
 }

@@ -19,6 +19,7 @@ mod docs;
 mod events;
 mod failover;
 mod fuzz;
+mod gateway;
 mod history;
 mod limits;
 mod memories;
