@@ -19,10 +19,12 @@ test: fmt lint unit doc deny
 fmt:
 	cargo fmt --check
 	cd fuzz && cargo fmt --check
+	cd relay && cargo fmt --check
 
 lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --all-features -- -D warnings
+	cd relay && cargo clippy --locked -- -D warnings
 
 unit:
 	scripts/tool cargo-nextest
@@ -40,7 +42,7 @@ bench:
 	cargo bench --locked
 
 fuzz:
-	for target in sse openai anthropic config; do \
+	for target in sse openai anthropic config mux gateway; do \
 		cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 # Writes the generated parts of the documents anew.

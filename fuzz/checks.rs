@@ -3,8 +3,16 @@
 
 use atoll::{
     config,
+    domain::gateway::body::{Endpoint, screen},
     llm::decode::{AnthropicDecoder, Decoder, OpenAiDecoder, decode_bytes},
     net::sse::{SseEvent, SseParser, encode},
+    sandbox::{
+        gateway::head,
+        mux::{
+            frame::{self, Decoder as FrameDecoder, MOST_STREAMS, TerminalSpec},
+            state::State,
+        },
+    },
 };
 
 /// A value of the environment that no message may repeat.
@@ -72,6 +80,54 @@ pub(crate) fn config(bytes: &[u8]) {
             assert!(said.starts_with("config.yaml"), "an error without its file: {said}");
             let secret = text.contains("api_key: ${") && !text.contains(CANARY);
             assert!(!(secret && said.contains(CANARY)), "an error shows a secret: {said}");
+        }
+    }
+}
+
+/// Frames are the same however the bytes are cut, are written as they came, and never upset the accounting.
+pub(crate) fn mux(bytes: &[u8]) {
+    let whole = FrameDecoder::default().push(bytes);
+    let mut decoder = FrameDecoder::default();
+    let pieces: Result<Vec<_>, _> = bytes.iter().map(|byte| decoder.push(&[*byte])).collect();
+    assert_eq!(
+        whole,
+        pieces.map(|frames| frames.into_iter().flatten().collect()),
+        "cut into bytes, other frames came"
+    );
+    let (mut state, mut written) = (State::default(), Vec::new());
+    state.open();
+    for frame in whole.into_iter().flatten() {
+        let before = written.len();
+        frame::encode(&frame, &mut written);
+        let is_text = matches!(frame.message, frame::Message::Reset(_));
+        let is_same = bytes.get(before..written.len()) == Some(&written[before..]);
+        if is_text && !is_same {
+            // Words that are no UTF-8 come back as what was understood.
+            return;
+        }
+        assert!(is_same, "a frame is written differently");
+        if let frame::Message::Open(body) = &frame.message
+            && let Some(spec) = TerminalSpec::decode(body)
+        {
+            assert_eq!(spec.encode().as_ref(), Some(body), "a terminal is written differently");
+        }
+        if state.receive(frame).is_err() {
+            return;
+        }
+        assert!(state.open_streams() <= MOST_STREAMS);
+    }
+}
+
+/// A request's head is understood or refused; a body that passes once passes again as it is.
+pub(crate) fn gateway(bytes: &[u8]) {
+    if let Some(end) = head::end(bytes) {
+        let _ = head::look(&bytes[..end]);
+    }
+    for endpoint in [Endpoint::Messages, Endpoint::Responses, Endpoint::Chat] {
+        for hosted in [true, false] {
+            let Ok(first) = screen(endpoint, bytes, hosted) else { continue };
+            let second = screen(endpoint, &first.body, hosted).expect("what passed is refused");
+            assert_eq!((second.dropped.len(), &second.body), (0, &first.body), "what passed is changed");
         }
     }
 }

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     match listen().and_then(Relay::new).and_then(Relay::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "relay: {error}");
+            let _ = io::stderr().write_all(format!("relay: {error}\n").as_bytes());
             ExitCode::from(2)
         }
     }

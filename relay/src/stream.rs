@@ -122,7 +122,11 @@ impl Stream {
                 self.over |= self.is_terminal();
                 self.shut();
             }
-            Message::Reset(_) => self.over = true,
+            Message::Reset(_) => {
+                // What was sent before is still written; nothing is read any more.
+                (self.host_ended, self.local_ended) = (true, true);
+                self.over |= self.is_terminal();
+            }
             Message::Resize { rows, cols } => match &self.local {
                 Local::Terminal(terminal) => terminal.resize(rows, cols),
                 Local::Socket(_) => return false,

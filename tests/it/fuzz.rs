@@ -42,3 +42,13 @@ fn anthropic() {
 fn config() {
     run("config", checks::config);
 }
+
+#[test]
+fn mux() {
+    run("mux", checks::mux);
+}
+
+#[test]
+fn gateway() {
+    run("gateway", checks::gateway);
+}

@@ -159,6 +159,8 @@ impl Passing {
                     return (Ok(last.into()), None);
                 }
                 Ok(Err(_)) => {
+                    // What came before is written first: the HTTP library lets it go with the connection.
+                    tokio::task::yield_now().await;
                     self.metering.entry.note(Verdict::Failed("the model's answer broke off".into()));
                     return (Err(io::ErrorKind::UnexpectedEof.into()), None);
                 }

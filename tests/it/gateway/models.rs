@@ -45,9 +45,10 @@ fn anthropic_events() -> Vec<Value> {
     ]
 }
 
+/// The JSON of an answer, which came in one chunk or whole.
 fn body_of(answer: &str) -> Value {
-    let body = answer.split_once("\r\n\r\n").unwrap().1;
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    let (from, to) = (answer.find('{').unwrap(), answer.rfind('}').unwrap());
+    serde_json::from_str(&answer[from..=to]).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
 #[tokio::test]

@@ -54,18 +54,19 @@ async fn a_shell_has_a_size_that_can_be_changed_and_ends_with_its_code() {
 #[tokio::test]
 async fn keys_reach_the_programs_in_it() {
     let house = house().await;
-    let terminal = shell(&house, &[]);
-    terminal.write("sleep 1000\n".into()).await.unwrap();
-    says(&*terminal, "sleep 1000").await;
-    // Control-C ends the sleep and not the shell; typed again, for the sleep may not have begun.
-    until("the shell answers", async || {
-        terminal.write("\x03echo $((40+2))\n".into()).await.unwrap();
-        String::from_utf8_lossy(&terminal.read(0).bytes).contains("\n42\r\n")
-    })
-    .await;
-    terminal.write("\x04".into()).await.unwrap();
-    terminal.write("\x04".into()).await.ok();
-    over(&*terminal).await;
+    let script = "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 1; done";
+    let terminal = shell(&house, &["/bin/sh", "-c", script]);
+    says(&*terminal, "ready").await;
+    terminal.write("\x03".into()).await.unwrap();
+    says(&*terminal, "caught").await;
+    assert_eq!(over(&*terminal).await, TerminalOver::Exit(5));
+    let terminal = shell(&house, &["/bin/cat"]);
+    terminal.write("a line\n\x04".into()).await.unwrap();
+    says(&*terminal, "a line\r\na line\r\n").await;
+    assert_eq!(over(&*terminal).await, TerminalOver::Exit(0));
+    let shell = shell(&house, &[]);
+    shell.write("exit 4\n".into()).await.unwrap();
+    assert_eq!(over(&*shell).await, TerminalOver::Exit(4));
 }
 
 #[tokio::test]
