@@ -1,7 +1,5 @@
 //! Compiles the relay that runs inside sandboxes (`relay/`) to a static program, which `src/sandbox/relay.rs` embeds.
 
-#![expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
-
 use std::{
     env,
     error::Error,

@@ -208,7 +208,7 @@ mod tests {
         let token = JobToken::new([7; 32]);
         assert_eq!(token.reveal().len(), 74);
         assert!(token.is(token.reveal().as_bytes()));
-        for other in ["", "atoll-job-", &token.reveal()[..73], &JobToken::new([8; 32]).reveal()] {
+        for other in ["", "atoll-job-", &token.reveal()[..73], JobToken::new([8; 32]).reveal()] {
             assert!(!token.is(other.as_bytes()));
         }
         assert!(!format!("{token:?}").contains("07"));
