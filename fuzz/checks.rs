@@ -3,7 +3,10 @@
 
 use atoll::{
     config,
-    domain::engine::{EngineEvent, TEXT},
+    domain::{
+        engine::{EngineEvent, TEXT},
+        gateway::body::{Endpoint, screen},
+    },
     engines::{
         claude_code::ClaudeDialog,
         codex::{CodexDialog, Opening},
@@ -13,6 +16,13 @@ use atoll::{
     llm::decode::{AnthropicDecoder, Decoder, OpenAiDecoder, decode_bytes},
     net::sse::{SseEvent, SseParser, encode},
     ports::engine::{Approvals, Session},
+    sandbox::{
+        gateway::head,
+        mux::{
+            frame::{self, Decoder as FrameDecoder, MOST_STREAMS, TerminalSpec},
+            state::State,
+        },
+    },
 };
 
 /// A value of the environment that no message may repeat.
@@ -125,4 +135,53 @@ fn heard<'a>(mut dialog: Box<dyn Dialog>, pieces: impl Iterator<Item = &'a [u8]>
     let mut read: Vec<_> = pieces.flat_map(|piece| lines.push(piece)).collect();
     read.extend(lines.end());
     read.into_iter().map(|line| hear(dialog.as_mut(), line)).collect()
+}
+
+/// Frames are the same however the bytes are cut, are written as they came, and never upset the accounting.
+pub(crate) fn mux(bytes: &[u8]) {
+    let whole = FrameDecoder::default().push(bytes);
+    let mut decoder = FrameDecoder::default();
+    let pieces: Result<Vec<_>, _> = bytes.iter().map(|byte| decoder.push(&[*byte])).collect();
+    assert_eq!(
+        whole,
+        pieces.map(|frames| frames.into_iter().flatten().collect()),
+        "cut into bytes, other frames came"
+    );
+    let (mut state, mut written) = (State::default(), Vec::new());
+    state.open();
+    for frame in whole.into_iter().flatten() {
+        let before = written.len();
+        frame::encode(&frame, &mut written);
+        let is_text = matches!(frame.message, frame::Message::Reset(_));
+        let is_same = bytes.get(before..written.len()) == Some(&written[before..]);
+        if is_text && !is_same {
+            // Words that are no UTF-8 come back as what was understood.
+            return;
+        }
+        assert!(is_same, "a frame is written differently");
+        if let frame::Message::Open(body) = &frame.message
+            && let Some(spec) = TerminalSpec::decode(body)
+        {
+            assert_eq!(spec.encode().as_ref(), Some(body), "a terminal is written differently");
+        }
+        if state.receive(frame).is_err() {
+            return;
+        }
+        assert!(state.open_streams() <= MOST_STREAMS);
+    }
+}
+
+/// A request's head is understood or refused; a body that passes once passes again as it is.
+pub(crate) fn gateway(bytes: &[u8]) {
+    if let Some(end) = head::end(bytes) {
+        let _ = head::look(&bytes[..end]);
+    }
+    for endpoint in [Endpoint::Messages, Endpoint::Responses, Endpoint::Chat] {
+        for hosted in [true, false] {
+            let Ok(first) = screen(endpoint, bytes, hosted) else { continue };
+            let second =
+                screen(endpoint, &first.body, hosted).map(|second| (second.dropped.len(), second.body));
+            assert_eq!(second, Ok((0, first.body)), "what passed is refused or changed");
+        }
+    }
 }

@@ -8,6 +8,7 @@ pub mod bot;
 pub mod budget;
 pub mod command;
 pub mod engine;
+pub mod gateway;
 pub mod ids;
 pub mod inbound;
 pub mod job;

@@ -4,6 +4,7 @@ pub mod channel;
 pub mod clock;
 pub mod engine;
 pub mod files;
+pub mod gateway;
 pub mod metrics;
 pub mod model;
 pub mod persona;

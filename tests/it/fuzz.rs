@@ -52,3 +52,13 @@ fn claude_code() {
 fn codex() {
     run("codex", checks::codex);
 }
+
+#[test]
+fn mux() {
+    run("mux", checks::mux);
+}
+
+#[test]
+fn gateway() {
+    run("gateway", checks::gateway);
+}

@@ -21,6 +21,7 @@ mod engines;
 mod events;
 mod failover;
 mod fuzz;
+mod gateway;
 mod history;
 mod limits;
 mod memories;

@@ -6,6 +6,7 @@ mod host;
 mod models;
 mod native;
 mod noise;
+#[cfg(feature = "real-clis")]
 mod real;
 mod tools;
 

@@ -1,6 +1,6 @@
 //! The real Claude Code and Codex as processes of this machine, against model servers of our own. They are large
 //! (0.4 GB each), so these tests run only when asked for, with the folder that holds `claude` and `codex`:
-//! `ATOLL_CLI_BIN=FOLDER cargo nextest run --features chaos --test it --run-ignored only engines::real::`
+//! `ATOLL_CLI_BIN=FOLDER make test-clis`
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -79,7 +79,6 @@ async fn approved(engine: &dyn Engine, host: &Arc<Host>, run: EngineRun) -> Live
 }
 
 #[tokio::test]
-#[ignore = "needs the real programs, 0.4 GB each"]
 async fn a_command_is_asked_for_runs_and_the_session_is_gone_on_with() {
     for engine in 0..2 {
         let (models, host) = (Models::start(makes_a_file()), host());
@@ -122,7 +121,6 @@ async fn a_command_is_asked_for_runs_and_the_session_is_gone_on_with() {
 }
 
 #[tokio::test]
-#[ignore = "needs the real programs, 0.4 GB each"]
 async fn an_edit_is_asked_for_and_told_as_a_change() {
     for (engine, approvals) in
         [(0, Approvals::Ask), (0, Approvals::Edits), (1, Approvals::Ask), (1, Approvals::Edits)]
@@ -154,7 +152,6 @@ async fn an_edit_is_asked_for_and_told_as_a_change() {
 }
 
 #[tokio::test]
-#[ignore = "needs the real programs, 0.4 GB each"]
 async fn a_denied_command_does_not_run() {
     for engine in 0..2 {
         let (models, host) = (Models::start(makes_a_file()), host());
@@ -171,7 +168,6 @@ async fn a_denied_command_does_not_run() {
 }
 
 #[tokio::test]
-#[ignore = "needs the real programs, 0.4 GB each"]
 async fn without_questions_it_works_alone() {
     for engine in 0..2 {
         let (models, host) = (Models::start(makes_a_file()), host());
@@ -186,7 +182,6 @@ async fn without_questions_it_works_alone() {
 }
 
 #[tokio::test]
-#[ignore = "needs the real programs, 0.4 GB each"]
 async fn an_interrupt_ends_a_running_command_in_its_own_protocol() {
     for engine in 0..2 {
         let slow = "touch begun; python3 -c 'import time; time.sleep(77)'";
@@ -208,7 +203,6 @@ async fn an_interrupt_ends_a_running_command_in_its_own_protocol() {
 }
 
 #[tokio::test]
-#[ignore = "needs the real programs, 0.4 GB each"]
 async fn steering_joins_the_work() {
     for engine in 0..2 {
         let steps = vec![
@@ -232,7 +226,6 @@ async fn steering_joins_the_work() {
 }
 
 #[tokio::test]
-#[ignore = "needs the real programs, 0.4 GB each"]
 async fn a_spent_budget_at_the_gateway_stops_it_at_once_with_its_words() {
     for engine in 0..2 {
         let spent = Step::Refuse(400, "the budget of this job is spent".into());
@@ -246,7 +239,6 @@ async fn a_spent_budget_at_the_gateway_stops_it_at_once_with_its_words() {
 }
 
 #[tokio::test]
-#[ignore = "needs the real programs, 0.4 GB each"]
 async fn a_session_that_does_not_exist_is_said_to() {
     for engine in 0..2 {
         let (models, host) = (Models::start(makes_a_file()), host());
