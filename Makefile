@@ -29,6 +29,7 @@ lint:
 	cd relay && cargo clippy --locked -- -D warnings
 
 unit:
+	scripts/packages
 	scripts/tool cargo-nextest
 	cargo nextest run --locked --features chaos --profile ci
 

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Package registries that can be allowed by one word.
-pub const PRESETS: [&str; 5] = ["npm", "pypi", "crates", "go", "debian"];
+pub const PRESETS: [&str; 5] = ["npm", "pypi", "crates", "debian", "github"];
 
 /// Where commits of a job go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
