@@ -3,6 +3,7 @@
 mod fakes;
 mod golden;
 mod host;
+#[cfg(feature = "real-clis")]
 mod models;
 mod native;
 mod noise;
