@@ -2,13 +2,12 @@
 # make test   everything that CI checks
 # make bench  measures, and prints the figures of benches/README.md
 # make fuzz   fuzzes each target for a minute (needs the nightly toolchain and cargo-fuzz)
+# make test-clis   drives the real coding CLIs in the folder ATOLL_CLI_BIN against stand-ins for their models
 
 # What is built stays outside the clone, so that a second clone is quick.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/atoll/target
 export ATOLL_TOOLS ?= $(HOME)/.cache/atoll/tools
 export PATH := $(ATOLL_TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
-
-# make test-clis  drives the real coding CLIs in the folder ATOLL_CLI_BIN against stand-ins for their models
 
 .PHONY: run test test-clis fmt lint check unit doc deny bench fuzz docs
 
