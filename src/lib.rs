@@ -6,6 +6,7 @@ pub mod channels;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod forge;
 pub mod home;
 pub mod llm;
 pub mod net;

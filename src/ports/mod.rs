@@ -3,8 +3,10 @@
 pub mod channel;
 pub mod clock;
 pub mod files;
+pub mod forge;
 pub mod metrics;
 pub mod model;
 pub mod persona;
+pub mod repo;
 pub mod sandbox;
 pub mod tool;
