@@ -5,6 +5,7 @@ pub mod approval;
 pub mod audit;
 pub mod branch;
 pub mod budget;
+pub mod bundle;
 pub mod command;
 pub mod commit;
 pub mod ids;
