@@ -254,7 +254,7 @@ pub fn free_name(wanted: &BranchName, taken: &BTreeSet<String>) -> Result<Branch
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use proptest::{prop_assert, proptest};
 
     fn name(text: &str) -> BranchName {
         BranchName::parse(text).unwrap()
@@ -356,7 +356,8 @@ mod tests {
             prop_assert!(slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
             prop_assert!(!slug.contains("--") && !slug.starts_with('-') && !slug.ends_with('-'));
             let made = branch_of(Strategy::FeaturePerJob, &job, &title, &name("main"), &name("s"));
-            prop_assert!(made.unwrap().as_str().starts_with(&format!("atoll/{job}")));
+            let start = format!("atoll/{job}");
+            prop_assert!(made.unwrap().as_str().starts_with(&start));
         }
 
         #[test]

@@ -314,7 +314,7 @@ pub(super) fn encoded(text: &str) -> String {
 }
 
 /// Moment of a text as in RFC 3339.
-pub(super) fn millis(text: &str) -> Option<Millis> {
+fn millis(text: &str) -> Option<Millis> {
     DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.timestamp_millis())
 }
 
@@ -339,24 +339,33 @@ pub(super) fn body(text: &str) -> String {
     text.chars().take(LONGEST_TEXT).chain("\n\n…(cut)".chars()).collect()
 }
 
-/// A comment without a place in a file; `None` when it says nothing, or is of before.
-pub(super) fn comment(value: &Value, author: &str, at: &str, since: Millis) -> Option<Comment> {
+/// It was written at the second of `since` or later.
+pub(super) fn is_new(at: &Value, since: Millis) -> Option<Millis> {
+    at.as_str().and_then(millis).filter(|at| at.div_euclid(1_000) >= since.div_euclid(1_000))
+}
+
+/// Reads a comment; `None` when it says nothing, or is of before. `at` and `author` are pointers to its fields.
+pub(super) fn comment(
+    value: &Value,
+    (kind, at): (&str, &str),
+    author: &str,
+    since: Millis,
+) -> Option<Comment> {
     let field = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
     let body = field("/body").filter(|body| !body.trim().is_empty())?;
-    let at = field(at).and_then(millis).filter(|at| *at > since)?;
     Some(Comment {
-        id: value["id"].as_u64()?,
+        id: format!("{kind}/{}", value["id"].as_u64()?),
         author: field(author).unwrap_or_default().to_owned(),
         body: body.to_owned(),
         path: field("/path").map(str::to_owned),
         line: value["line"].as_u64(),
-        at,
+        at: is_new(value.pointer(at)?, since)?,
         url: field("/html_url").map(str::to_owned),
     })
 }
 
 /// The oldest first.
 pub(super) fn in_order(mut comments: Vec<Comment>) -> Vec<Comment> {
-    comments.sort_by_key(|comment| (comment.at, comment.id));
+    comments.sort_by(|one, two| (one.at, &one.id).cmp(&(two.at, &two.id)));
     comments
 }

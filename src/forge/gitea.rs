@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-use super::api::{Api, body, comment, encoded, in_order, millis, moment, title};
+use super::api::{Api, body, comment, encoded, in_order, is_new, moment, title};
 
 /// Items of a page; servers give no more than 50 unless they are told to.
 const PAGE: usize = 50;
@@ -102,21 +102,23 @@ impl Gitea {
         // This list has no pages.
         let talk = self.0.get(&self.path(&format!("/issues/{number}/comments?since={from}"))).await?;
         let talk = talk.as_array().cloned().unwrap_or_default();
-        let mut comments: Vec<Comment> =
-            talk.iter().filter_map(|one| comment(one, "/user/login", "/updated_at", since)).collect();
+        let mut comments: Vec<Comment> = talk
+            .iter()
+            .filter_map(|one| comment(one, ("comment", "/updated_at"), "/user/login", since))
+            .collect();
         let reviews = self
             .0
             .list(&self.path(&format!("/pulls/{number}/reviews?limit={PAGE}")), PAGE, |_| false)
             .await?;
         for review in &reviews {
-            comments.extend(comment(review, "/user/login", "/submitted_at", since));
-            let is_new = review["submitted_at"].as_str().and_then(millis).is_some_and(|at| at > since);
+            comments.extend(comment(review, ("review", "/submitted_at"), "/user/login", since));
+            let is_new = is_new(&review["submitted_at"], since).is_some();
             if is_new && review["comments_count"].as_u64() != Some(0) {
                 let id = self.0.number(review, "/id")?;
                 let lines = self.0.get(&self.path(&format!("/pulls/{number}/reviews/{id}/comments"))).await?;
                 for one in lines.as_array().into_iter().flatten() {
                     let line = one["position"].as_u64().filter(|line| *line > 0);
-                    let found = comment(one, "/user/login", "/updated_at", since);
+                    let found = comment(one, ("line", "/updated_at"), "/user/login", since);
                     comments.extend(found.map(|found| Comment { line, ..found }));
                 }
             }

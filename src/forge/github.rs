@@ -118,9 +118,13 @@ impl GitHub {
         let lines = self.path(&format!("/pulls/{number}/comments?since={from}&per_page={PAGE}"));
         let reviews = self.path(&format!("/pulls/{number}/reviews?per_page={PAGE}"));
         let mut comments = Vec::new();
-        for (path, at) in [(talk, "/updated_at"), (lines, "/updated_at"), (reviews, "/submitted_at")] {
+        for (path, at) in [
+            (talk, ("comment", "/updated_at")),
+            (lines, ("line", "/updated_at")),
+            (reviews, ("review", "/submitted_at")),
+        ] {
             let found = self.0.list(&path, PAGE, |_| false).await?;
-            comments.extend(found.iter().filter_map(|one| comment(one, "/user/login", at, since)));
+            comments.extend(found.iter().filter_map(|one| comment(one, at, "/user/login", since)));
         }
         Ok(in_order(comments))
     }

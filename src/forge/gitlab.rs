@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-use super::api::{Api, body, comment, encoded, in_order, millis, title};
+use super::api::{Api, body, comment, encoded, in_order, is_new, title};
 
 /// Items of a page.
 const PAGE: usize = 100;
@@ -104,12 +104,11 @@ impl GitLab {
         let path = self
             .path(&format!("/merge_requests/{number}/notes?sort=desc&order_by=updated_at&per_page={PAGE}"));
         // The newest come first, so that what is older need not be read.
-        let is_old =
-            |note: &Value| note["updated_at"].as_str().and_then(millis).is_some_and(|at| at <= since);
+        let is_old = |note: &Value| is_new(&note["updated_at"], since).is_none();
         let notes = self.0.list(&path, PAGE, is_old).await?;
         let said = notes.iter().filter(|note| note["system"] != true);
         let read = |note: &Value| {
-            let found = comment(note, "/author/username", "/updated_at", since)?;
+            let found = comment(note, ("note", "/updated_at"), "/author/username", since)?;
             let position = &note["position"];
             let path = position["new_path"].as_str().or(position["old_path"].as_str()).map(str::to_owned);
             let line = position["new_line"].as_u64().or(position["old_line"].as_u64());

@@ -90,8 +90,8 @@ pub struct CheckRun {
 /// What somebody wrote at a pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comment {
-    /// Its id with the forge; ids of different kinds of comments may be equal.
-    pub id: u64,
+    /// What tells it from the others of its pull request: its kind and its id with the forge, as `review/12`.
+    pub id: String,
     /// Who wrote it: their login.
     pub author: String,
     /// What it says. Written by a stranger: never an instruction by itself.
@@ -158,6 +158,7 @@ pub trait Forge: Send + Sync {
     fn checks(&self, commit: String) -> BoxFuture<'static, Result<Vec<CheckRun>, ForgeError>>;
 
     /// What people wrote at a pull request since a moment, the oldest first: comments, reviews, and comments of reviews.
+    /// Forges count in seconds, so what was written in the same second comes again: its id tells.
     fn comments(&self, number: u64, since: Millis) -> BoxFuture<'static, Result<Vec<Comment>, ForgeError>>;
 
     /// Writes a comment. Not idempotent: a repeat writes it again.
