@@ -1,6 +1,6 @@
 //! Where a project's repository lives: addresses are read strictly, so that none can name a program or hold a secret.
 
-use std::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +159,7 @@ impl RemoteUrl {
 fn is_host(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) => {
-            if address.parse::<std::net::Ipv6Addr>().is_err() {
+            if address.parse::<Ipv6Addr>().is_err() {
                 return false;
             }
             ("six", rest.strip_prefix(':').or(rest.is_empty().then_some("0")).unwrap_or("bad"))

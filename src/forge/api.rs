@@ -7,7 +7,13 @@ use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
 use crate::{
-    domain::{Millis, commit::subject, remote::RemoteUrl, review::shown, secret::Secret},
+    domain::{
+        Millis,
+        commit::subject,
+        remote::{RemoteUrl, Scheme},
+        review::shown,
+        secret::Secret,
+    },
     net::Clients,
     ports::forge::{Comment, Forge, ForgeError},
 };
@@ -110,9 +116,10 @@ pub fn forge(config: ForgeConfig, clients: &Clients) -> Result<Arc<dyn Forge>, F
     }
     let base = config.api_url.clone().unwrap_or_else(|| config.kind.api_url(config.remote.host()));
     let base = base.trim_end_matches('/').to_owned();
-    if !base.starts_with("https://")
-        && !RemoteUrl::parse(&base).is_ok_and(|url| url.origin().starts_with("http://"))
-    {
+    // An address of an API is as one of a repository: no name or password in it, and http for this machine only.
+    let safe = RemoteUrl::parse(&format!("{base}/api"))
+        .is_ok_and(|url| matches!(url.scheme(), Scheme::Https | Scheme::Http));
+    if !safe {
         return Err(refused("the API of the forge must be reached over https: set api_url".into()));
     }
     let client = clients.to(&base).map_err(|error| refused(error.to_string()))?;

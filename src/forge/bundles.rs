@@ -53,6 +53,7 @@ impl GitRepos {
         if !is_commit {
             return Err(RepoError::Broken("its branch does not point at a commit of it".into()));
         }
+        self.check_size(repo, tip).await?;
         let walk = ["rev-list", "--objects", "--quiet", tip, "--not", BASE];
         let whole = self.git.run(self.local(&walk).at(repo)).await?;
         if !whole.fine {

@@ -29,6 +29,8 @@ const CONFIG: &[(&str, &str)] = &[
     ("core.protectNTFS", "true"),
     ("core.quotePath", "false"),
     ("core.autocrlf", "false"),
+    // Notes of what was fetched would carry paths of the host into a workspace.
+    ("core.logAllRefUpdates", "false"),
     ("core.bigFileThreshold", "32m"),
     ("core.packedGitWindowSize", "64m"),
     ("core.packedGitLimit", "512m"),

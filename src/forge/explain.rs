@@ -16,80 +16,81 @@ const NOISE: &[&str] = &[
     "and the repository exists.",
 ];
 
-/// The error behind git's words.
-pub(super) fn explain(said: &str, remote: Option<&Remote>) -> RepoError {
-    let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
-    let at = remote.map_or_else(String::new, |remote| format!(" at {}", remote.url.as_str()));
-    let words = words_of(said);
-    if has(&[
-        "Host key verification failed",
-        "host key is known for",
-        "REMOTE HOST IDENTIFICATION HAS CHANGED",
-    ]) {
-        return RepoError::Denied(format!(
-            "the host{at} is not the one that is known: check its key with its operator and add it to the known_hosts file"
-        ));
-    }
-    if remote.is_some()
-        && has(&["returned error: 301", "returned error: 302", "returned error: 307", "returned error: 308"])
-    {
-        return RepoError::NotThere(format!("the repository{at} has moved: set the project's new address"));
-    }
-    if has(&[
-        "Authentication failed",
-        "could not read Username",
-        "could not read Password",
-        "Permission denied (",
-        "returned error: 401",
-        "returned error: 403",
-        "Access denied",
-        "Load key",
-        "bad permissions",
-    ]) {
-        return RepoError::Denied(denied(remote, &at, &words));
-    }
-    if remote.is_some()
-        && has(&[
+/// What a complaint means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    UnknownHost,
+    Moved,
+    Denied,
+    NotThere,
+    Broken,
+    TooLarge,
+    Unreachable,
+}
+
+/// Parts of complaints, the telling ones first: git often adds that it "could not read from remote repository".
+const MEANINGS: &[(Meaning, &[&str])] = &[
+    (
+        Meaning::UnknownHost,
+        &["Host key verification failed", "host key is known for", "REMOTE HOST IDENTIFICATION HAS CHANGED"],
+    ),
+    (
+        Meaning::Moved,
+        &["returned error: 301", "returned error: 302", "returned error: 307", "returned error: 308"],
+    ),
+    (
+        Meaning::Denied,
+        &[
+            "Authentication failed",
+            "could not read Username",
+            "could not read Password",
+            "Permission denied (",
+            "returned error: 401",
+            "returned error: 403",
+            "Access denied",
+            "Load key",
+            "bad permissions",
+        ],
+    ),
+    (
+        Meaning::NotThere,
+        &[
             "returned error: 404",
             "does not appear to be a git repository",
             "epository not found",
-            "does not exist",
             "' not found",
+            "does not exist",
             "No such file or directory",
             "no such repository",
-        ])
-    {
-        return RepoError::NotThere(format!(
-            "there is no repository{at}, or the credentials do not show it: check the address and what they may see"
-        ));
-    }
-    if has(&[
-        "fsck error",
-        "object corrupt",
-        "did not receive expected object",
-        "inflate returned",
-        "pack has bad object",
-        "index-pack failed",
-        "unresolved delta",
-        "pack signature mismatch",
-        "pack is corrupted",
-        "invalid index-pack",
-        "early EOF while",
-    ]) {
-        return RepoError::Broken(format!("git refuses an object: {words}"));
-    }
-    if has(&[
-        "maximum allowed size",
-        "File size limit exceeded",
-        "File too large",
-        "Out of memory",
-        "out of memory",
-        "unable to create thread",
-    ]) {
-        return RepoError::TooLarge(format!("it is larger than allowed: {words}"));
-    }
-    if remote.is_some()
-        && has(&[
+        ],
+    ),
+    (
+        Meaning::TooLarge,
+        &[
+            "maximum allowed size",
+            "File size limit exceeded",
+            "File too large",
+            "out of memory",
+            "Out of memory",
+            "unable to create thread",
+        ],
+    ),
+    (
+        Meaning::Broken,
+        &[
+            "fsck error",
+            "object corrupt",
+            "did not receive expected object",
+            "inflate returned",
+            "pack has bad object",
+            "unresolved delta",
+            "pack signature mismatch",
+            "pack is corrupted",
+        ],
+    ),
+    (
+        Meaning::Unreachable,
+        &[
             "Could not resolve host",
             "ould not connect",
             "Failed to connect",
@@ -105,11 +106,38 @@ pub(super) fn explain(said: &str, remote: Option<&Remote>) -> RepoError {
             "RPC failed",
             "timed out",
             "unexpected disconnect",
-        ])
-    {
-        return RepoError::Unreachable(format!("the repository{at} cannot be reached: {words}"));
+        ],
+    ),
+];
+
+/// The error behind git's words.
+pub(super) fn explain(said: &str, remote: Option<&Remote>) -> RepoError {
+    let at = remote.map_or_else(String::new, |remote| format!(" at {}", remote.url.as_str()));
+    let words = words_of(said);
+    // Without a remote nobody was asked who could deny, have moved or be gone.
+    let applies =
+        |meaning: Meaning| remote.is_some() || matches!(meaning, Meaning::TooLarge | Meaning::Broken);
+    let known = MEANINGS
+        .iter()
+        .find(|(meaning, parts)| applies(*meaning) && parts.iter().any(|part| said.contains(part)));
+    match known.map(|(meaning, _)| *meaning) {
+        Some(Meaning::UnknownHost) => RepoError::Denied(format!(
+            "the host{at} is not the one that is known: check its key with its operator and add it to the known_hosts file"
+        )),
+        Some(Meaning::Moved) => {
+            RepoError::NotThere(format!("the repository{at} has moved: set the project's new address"))
+        }
+        Some(Meaning::Denied) => RepoError::Denied(denied(remote, &at, &words)),
+        Some(Meaning::NotThere) => RepoError::NotThere(format!(
+            "there is no repository{at}, or the credentials do not show it: check the address and what they may see"
+        )),
+        Some(Meaning::Broken) => RepoError::Broken(format!("git refuses an object: {words}")),
+        Some(Meaning::TooLarge) => RepoError::TooLarge(format!("it is larger than allowed: {words}")),
+        Some(Meaning::Unreachable) => {
+            RepoError::Unreachable(format!("the repository{at} cannot be reached: {words}"))
+        }
+        None => RepoError::Failed(format!("git failed{at}: {words}")),
     }
-    RepoError::Failed(format!("git failed{at}: {words}"))
 }
 
 fn denied(remote: Option<&Remote>, at: &str, words: &str) -> String {

@@ -83,11 +83,11 @@ impl GitRepos {
     /// Tree and parent of a commit that has exactly one.
     pub(super) async fn one_parent(&self, repo: &Path, commit: &str) -> Result<(String, String), RepoError> {
         check_id(commit)?;
-        let show = ["show", "--no-patch", "--format=%T %P", "--end-of-options", commit];
-        let output = self.git.run(self.local(&show).at(repo)).await?;
-        let text = output.text();
-        match text.split(' ').collect::<Vec<_>>().as_slice() {
-            [tree, base] if output.fine && !base.is_empty() => Ok(((*tree).to_owned(), (*base).to_owned())),
+        let list = ["rev-list", "--parents", "--max-count=1", "--end-of-options", commit];
+        let output = self.git.run(self.local(&list).at(repo)).await?;
+        let tree = self.resolve(repo, &format!("{commit}^{{tree}}")).await?;
+        match (output.text().split(' ').collect::<Vec<_>>().as_slice(), tree) {
+            ([own, base], Some(tree)) if output.fine && *own == commit => Ok((tree, (*base).to_owned())),
             _ => Err(RepoError::NotThere("the job has no such commit with one parent: seal it first".into())),
         }
     }

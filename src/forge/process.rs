@@ -26,7 +26,7 @@ use super::{environment, explain::explain};
 const WITH_LIMITS: &str =
     "ulimit -c 0; ulimit -v \"$1\" 2>/dev/null; ulimit -f \"$2\" 2>/dev/null; shift 2; exec git \"$@\"";
 /// Most address space of a process, in kibibytes. A pack may hold objects that grow without end when they are unpacked.
-const MEMORY_KIB: u64 = 6 * 1024 * 1024;
+const MEMORY_KIB: u64 = 4 * 1024 * 1024;
 /// Most that is kept of what git complains, in bytes: the last of it.
 const COMPLAINTS: usize = 32 * 1024;
 /// What git reads.

@@ -14,6 +14,9 @@ use super::{
 /// A folder of the workspace that git does not see: what belongs to the job and not to the project.
 const HIDDEN: &str = "/.atoll/\n";
 
+/// Longest list of a tree, in bytes.
+const LONGEST_LIST: usize = 128 << 20;
+
 /// Where a job begins.
 struct Start {
     base: String,
@@ -129,17 +132,18 @@ impl GitRepos {
         .await
     }
 
-    /// Refuses a tree that would fill the disk before any of it is written.
-    async fn check_size(&self, repo: &Path, commit: &str) -> Result<(), RepoError> {
+    /// Refuses a tree that unfolds to more than a disk or a memory holds, before anything walks it. Few objects can stand for
+    /// any number of files.
+    pub(super) async fn check_size(&self, repo: &Path, commit: &str) -> Result<(), RepoError> {
         let list =
             self.local(&["ls-tree", "-r", "-l", "-z", "--full-tree", "--end-of-options", commit]).at(repo);
-        let output = self.git.ok(list.keep(256 << 20)).await?;
+        let output = self.git.ok(list.keep(LONGEST_LIST)).await?;
         let tree = listing::tree(&output.out)
             .ok_or_else(|| RepoError::Failed("git lists a tree in an odd way".into()))?;
         let limits = &self.limits;
         if tree.entries > limits.checkout_files || tree.bytes > limits.checkout_bytes {
             return Err(RepoError::TooLarge(format!(
-                "the project has {} files with {} bytes; {} and {} are allowed",
+                "the tree has {} files with {} bytes; {} and {} are allowed",
                 tree.entries, tree.bytes, limits.checkout_files, limits.checkout_bytes
             )));
         }

@@ -39,7 +39,7 @@ pub(super) fn pull(number: u64, head: &str, fields: &Value) -> Value {
 fn answer(state: &mut State, method: &str, words: &Words<'_>) -> Told {
     match (method, &words.parts[3..]) {
         ("GET", ["pulls"]) => {
-            let wanted = words.param("head").strip_prefix("ann:").expect("head is owner:branch").to_owned();
+            let wanted = words.param("head").strip_prefix("ann:").unwrap().to_owned();
             let fits = |one: &&Value| one["state"] == "open" && one["head"]["ref"] == wanted.as_str();
             said(200, &Value::Array(state.requests.iter().filter(fits).cloned().collect()))
         }
@@ -59,7 +59,7 @@ fn answer(state: &mut State, method: &str, words: &Words<'_>) -> Told {
             said(201, &made)
         }
         ("GET", ["pulls", number]) => {
-            let found = state.requests.iter().find(|one| one["number"].to_string() == *number);
+            let found = state.requests.iter().find(|one| one["number"].as_u64() == number.parse().ok());
             found.map_or_else(|| said(404, &json!({"message": "Not Found"})), |one| said(200, one))
         }
         ("GET", ["commits", _, "check-runs"]) => said(

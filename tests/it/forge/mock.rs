@@ -36,6 +36,9 @@ pub(super) const fn post(path: &'static str, body: &'static [&'static str]) -> R
     Route { method: "POST", path, query: &[], body }
 }
 
+/// Status, headers, body.
+pub(super) type Planned = (u16, Vec<(String, String)>, Value);
+
 /// What the stand-in knows.
 #[derive(Default)]
 pub(super) struct State {
@@ -47,8 +50,8 @@ pub(super) struct State {
     pub faults: Vec<String>,
     /// How often it was asked.
     pub count: usize,
-    /// Answers for paths, before anything else: status, headers, body. Used once each.
-    pub planned: Vec<(String, u16, Vec<(String, String)>, Value)>,
+    /// Answers for paths, before anything else. Used once each.
+    pub planned: Vec<(String, Planned)>,
     /// A pull request that appears right before the next one is posted: somebody else was faster.
     pub faster: Option<Value>,
 }
@@ -93,7 +96,7 @@ impl Mock {
                 Ok(words) => {
                     let planned = state.planned.iter().position(|one| asked.path.ends_with(&one.0));
                     if let Some(at) = planned {
-                        let (_, status, headers, body) = state.planned.remove(at);
+                        let (_, (status, headers, body)) = state.planned.remove(at);
                         return Told::Say(status, headers, body.to_string().into_bytes());
                     }
                     if asked.method == "POST" {

@@ -20,7 +20,7 @@ const REPO: &str = "https://github.com/ann/app";
 async fn told(status: u16, headers: &[(&str, &str)], body: Value) -> ForgeError {
     let mock = mock();
     let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    mock.state.lock().unwrap().planned.push(("/pulls/1".into(), status, headers, body));
+    mock.state.lock().unwrap().planned.push(("/pulls/1".into(), (status, headers, body)));
     let error = mock.forge(ForgeKind::GitHub, "", REPO).state(1).await.unwrap_err();
     assert!(!error.to_string().contains(TOKEN), "{error}");
     error
@@ -69,8 +69,8 @@ async fn a_wrong_token_a_closed_door_and_a_refusal_without_one_there_are_errors(
     assert!(matches!(&error, ForgeError::Denied(words) if !words.contains("wrong-token-77")), "{error}");
     let refused = json!({"message": "Validation Failed", "errors": [{"message": "Draft pull requests are not supported in this repository."}]});
     let plan = |state: &mut super::mock::State, body: Value| {
-        state.planned.push(("/pulls".into(), 200, vec![], json!([])));
-        state.planned.push(("/pulls".into(), 422, vec![], body));
+        state.planned.push(("/pulls".into(), (200, vec![], json!([]))));
+        state.planned.push(("/pulls".into(), (422, vec![], body)));
     };
     plan(&mut mock.state.lock().unwrap(), refused);
     let error = mock.forge(ForgeKind::GitHub, "", REPO).open(new(true)).await.unwrap_err();

@@ -221,6 +221,30 @@ async fn what_is_removed_is_gone_whatever_an_agent_did_to_it() {
 }
 
 #[tokio::test]
+async fn a_workspace_belongs_to_the_user_of_the_sandbox() {
+    let world = World::new();
+    world.theirs("ln -s /etc/hostname link");
+    world.repos.update(world.project()).await.unwrap();
+    let mut ask = world.asks("j1");
+    ask.owner = Some((1_001, 1_002));
+    let outside = fs::metadata("/etc/hostname").unwrap().uid();
+    match world.repos.prepare(ask).await {
+        Ok(workspace) => {
+            for file in files_below(&workspace.folder).into_iter().chain([workspace.folder.clone()]) {
+                let about = fs::symlink_metadata(&file).unwrap();
+                assert_eq!((about.uid(), about.gid()), (1_001, 1_002), "{}", file.display());
+            }
+        }
+        // Only root gives files away.
+        Err(error) => {
+            assert!(!rustix::process::getuid().is_root(), "{error}");
+            assert!(error.to_string().contains("sandbox's user"), "{error}");
+        }
+    }
+    assert_eq!(fs::metadata("/etc/hostname").unwrap().uid(), outside, "a link was followed");
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused_with_words() {
     let world = World::new();
     world.repos.update(world.project()).await.unwrap();

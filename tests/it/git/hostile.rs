@@ -8,7 +8,7 @@ use atoll::{
     ports::repo::{BundleFile, Pushed, RepoError, Repos},
 };
 
-use super::world::{World, rules, run};
+use super::world::{World, quoted, rules, run};
 
 /// Everything that makes git run a program, as an agent or the machine's own set-up could have it.
 fn booby_trapped(trap: &Path) -> String {
@@ -84,7 +84,7 @@ async fn symlinks_that_lead_out_submodules_and_odd_names_are_refused() {
         let refused = seen.findings.iter().any(|one| one.rule == rule && one.severity == Severity::Refused);
         assert!(refused, "`{script}` was let through: {:?}", rules(&seen.findings));
         let text = format!("{:?}", seen.findings);
-        assert!(!text.contains('\u{1b}') && !text.contains("\\u{1b}"), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
     }
     let seen = world.inspected("j11", "mkdir d; ln -s ../README.md d/link; ln -s d/link again").await;
     assert_eq!(seen.findings, [], "links that stay inside are fine");
@@ -132,7 +132,7 @@ async fn a_bundle_is_read_as_a_plain_file_and_through_no_link() {
             "{reference}"
         );
     }
-    let imported = world.repos.import("j1".into(), good).await.unwrap();
+    let imported = world.repos.import("j1".into(), good.clone()).await.unwrap();
     assert_eq!(world.repos.import("j1".into(), bundle("in/real")).await.unwrap(), imported);
     let refs = world.sh(world.repo_of("j1"), "git for-each-ref --format='%(refname)'");
     assert_eq!(refs, "refs/atoll/base\nrefs/atoll/import", "only Atoll's own refs");
@@ -143,11 +143,9 @@ async fn odd_refs_of_a_remote_are_no_options_and_no_paths() {
     let world = World::new();
     let (trap, canary) = world.trap();
     let tip = world.remote_tip("main");
-    for name in ["--upload-pack=x", "-x", "a'b", "$(touch x)", "x;y", "@"] {
-        world.sh(
-            world.path("remote.git"),
-            &format!("mkdir -p refs/heads; echo {tip} > \"refs/heads/{}\"", name.replace('$', "\\$")),
-        );
+    for name in ["--upload-pack=x", "-x", "a'b", "$(touch${IFS}x)", "x;y", "@", "HEAD", "main.txt|sh"] {
+        let script = format!("git update-ref {} {tip}", quoted(&format!("refs/heads/{name}")));
+        world.sh(world.path("remote.git"), &script);
     }
     world.sh(
         world.path("remote.git"),

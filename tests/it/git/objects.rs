@@ -1,9 +1,6 @@
 //! Objects that no sane git would make, sent as a bundle all the same.
 
-use atoll::{
-    domain::review::ReviewLimits,
-    ports::repo::{BundleFile, RepoError, Repos, Sealed, Workspace},
-};
+use atoll::ports::repo::{BundleFile, RepoError, Repos, Workspace};
 
 use super::world::World;
 
@@ -53,7 +50,6 @@ async fn trees_that_would_write_into_git_folders_or_elsewhere_are_refused() {
         entry("."),
         literal("a/b"),
         literal("../x"),
-        literal(""),
         nested,
         twice.to_owned(),
         modules_link.to_owned(),
@@ -112,14 +108,10 @@ async fn a_small_bundle_that_unfolds_without_end_is_stopped() {
              tree=$(for i in 0 1 2 3 4 5 6 7 8 9; do printf '040000 tree %s\\td%s\\n' $tree $i; done | git mktree); done; \
          echo $tree";
     let bundle = bundle_of(&world, &workspace, bomb);
-    let imported = world.repos.import("j1".into(), bundle).await.unwrap();
-    let Sealed::Commit(commit) = world.repos.seal(world.seal("j1", &imported)).await.unwrap() else {
-        panic!()
-    };
-    let error = world.repos.inspect("j1".into(), commit.clone(), ReviewLimits::default()).await.unwrap_err();
+    let error = world.repos.import("j1".into(), bundle).await.unwrap_err();
     assert!(matches!(error, RepoError::TooLarge(_)), "{error:?}");
-    let diff = world.repos.diff("j1".into(), commit.clone(), 1_000).await.unwrap();
-    assert!(diff.cut && diff.text.len() <= 1_000);
+    let refs = world.sh(world.repo_of("j1"), "git for-each-ref --format='%(refname)'");
+    assert_eq!(refs, "refs/atoll/base", "what was refused was noted");
     // The same as a project: it is refused before it is on the disk.
     world.sh(
         world.path("remote.git"),
@@ -130,4 +122,20 @@ async fn a_small_bundle_that_unfolds_without_end_is_stopped() {
     ask.base = super::world::branch("bomb");
     let error = world.repos.prepare(ask).await.unwrap_err();
     assert!(matches!(error, RepoError::TooLarge(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_remote_with_broken_objects_reaches_no_mirror() {
+    let world = World::new();
+    let good = world.repos.update(world.project()).await.unwrap();
+    let script = "blob=$(echo evil | git hash-object -w --stdin); \
+         tree=$(printf '100644 blob %s\\t.git\\n' $blob | git mktree); \
+         git update-ref refs/heads/evil $(git commit-tree $tree -m evil </dev/null)";
+    world.sh(world.path("remote.git"), script);
+    let error = world.repos.update(world.project()).await.unwrap_err();
+    assert!(matches!(error, RepoError::Broken(_)), "{error:?}");
+    let refs = world.sh(world.root().join("mirrors/p1.git"), "git for-each-ref --format='%(refname:short)'");
+    assert_eq!(refs, "main");
+    world.remote_git("update-ref -d refs/heads/evil");
+    assert_eq!(world.repos.update(world.project()).await.unwrap(), good);
 }

@@ -204,7 +204,7 @@ fn start_sshd(world: &World) -> Sshd {
         .stdout(Stdio::null())
         .stderr(Stdio::from(fs::File::create(world.path("sshd.log")).unwrap()))
         .spawn()
-        .expect("sshd is needed: install openssh-server");
+        .unwrap_or_else(|error| panic!("sshd is needed, install openssh-server: {error}"));
     Sshd { child, port }
 }
 
