@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engines;
+pub mod forge;
 pub mod home;
 pub mod llm;
 pub mod net;

@@ -29,6 +29,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     layer("engines", &["domain", "ports", "config", "net"]),
     layer("skills", &["domain", "ports", "config", "net"]),
     layer("sandbox", &["domain", "ports", "config", "net"]),
+    layer("forge", &["domain", "ports", "config", "net"]),
     layer("home", &["domain", "ports", "config"]),
     layer("actors", &["domain", "ports", "config"]),
     layer("web", &["domain", "ports", "config", "net", "actors"]),
@@ -76,7 +77,10 @@ const IMPURE: &[&str] = &[
 const KEPT: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/store/", "src/actors/db/"]),
     ("rusqlite_migration", &["src/store/"]),
-    ("reqwest", &["src/net/", "src/llm/", "src/cli/", "src/app/", "src/channels/", "src/sandbox/"]),
+    (
+        "reqwest",
+        &["src/net/", "src/llm/", "src/cli/", "src/app/", "src/channels/", "src/sandbox/", "src/forge/"],
+    ),
     ("actix_web", &["src/web/"]),
     ("tokio_cron_scheduler", &["src/app/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
