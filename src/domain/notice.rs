@@ -10,6 +10,8 @@ pub fn budget_warning(scope: Scope, Warning { dimension, used, cap }: Warning) -
     let whose = match scope {
         Scope::Turn => "this turn's",
         Scope::User => "today's",
+        Scope::Job => "this job's",
+        Scope::Bot => "the bot's daily",
     };
     Body::Notice {
         title: "Budget warning".into(),

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::{Result, StoreError, execute, from_json, row, rows, spend, to_json, turns};
 use crate::domain::{
     Millis,
-    approval::{Answer, Approval, Refusal, Status, Subject, Verdict, may_answer},
+    approval::{Answer, Approval, Choice, Refusal, Status, Subject, Verdict, may_answer},
     budget::{Amount, Scope},
     ids::{ApprovalId, ConversationId, TurnId, UserId},
     journal::{Decided, TurnWrite},
@@ -52,7 +52,9 @@ pub(super) fn consume(db: &Connection, id: &ApprovalId, step: &TurnWrite) -> Res
             };
             spend::raise(db, &step.user, window, Amount::only(exceeded.dimension, exceeded.raise))
         }
-        Some(Subject::Budget { .. } | Subject::Tool { .. }) => Ok(()),
+        Some(
+            Subject::Budget { .. } | Subject::Tool { .. } | Subject::Commit { .. } | Subject::Host { .. },
+        ) => Ok(()),
     }
 }
 
@@ -165,5 +167,6 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Approval> {
         decided_by: row.get(9)?,
         decided_at: row.get(10)?,
         reason: row.get(11)?,
+        choice: Choice::default(),
     })
 }

@@ -60,6 +60,15 @@ pub enum Wait {
     },
 }
 
+impl Wait {
+    /// Why, in words.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Budget { why, .. } | Self::Isolation { why } => why,
+        }
+    }
+}
+
 /// What came out of the sandbox: the exact thing that a person approves and that is pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {

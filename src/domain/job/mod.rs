@@ -9,10 +9,15 @@ mod entry;
 mod event;
 mod state;
 mod step;
+mod task;
 
 pub use entry::{Candidate, Closed, Entry, Outcome, VerifyRun, Wait};
 pub use event::{Effect, Event, Limits};
 pub use state::{Job, JournalFault, Opening, Phase};
+pub use task::{
+    Answered, ForStory, Head, JobRow, JobWrite, JobWritten, NewTask, Prepaid, Prepayment, Priority, Question,
+    Settlement, Spent, Task, TaskFilter, Verbosity,
+};
 
 #[cfg(test)]
 mod properties;
