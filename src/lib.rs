@@ -10,6 +10,7 @@ pub mod home;
 pub mod llm;
 pub mod net;
 pub mod ports;
+pub mod sandbox;
 pub mod skills;
 pub mod store;
 pub mod telemetry;

@@ -12,15 +12,18 @@ mod client;
 mod keys;
 mod logs;
 mod process;
+mod sandbox;
 mod status;
 mod table;
 
 pub use args::{
     ActorsArgs, ActorsList, ApprovalsArgs, ApprovalsList, Args, AuditArgs, AuditList, Command, KeysArgs,
-    KeysList,
+    KeysList, SandboxArgs,
 };
 
-use crate::{actors::db::messages::DbError, home::Home};
+use std::sync::Arc;
+
+use crate::{actors::db::messages::DbError, config, home::Home, ports::sandbox_care::SandboxCare};
 
 /// Why a command failed; the text is for the person who typed it.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,9 @@ pub trait Surroundings {
 
     /// Milliseconds since the Unix epoch.
     fn now(&self) -> i64;
+
+    /// Who looks after the sandboxes of a home.
+    fn sandboxes(&self, home: &Home, config: &config::Sandbox) -> Arc<dyn SandboxCare>;
 }
 
 /// What a command does with the store.
@@ -81,7 +87,7 @@ pub fn run(args: &Args, home: &Home, surroundings: &dyn Surroundings) -> CliResu
         Command::Start { .. } => Ok(()),
         Command::Stop => process::stop(home),
         Command::Restart => process::restart(args, home),
-        Command::Status { json } => status::run(args, home, *json),
+        Command::Status { json } => status::run(args, home, *json, surroundings),
         Command::Logs { follow, lines } => logs::run(home, *follow, *lines),
         Command::Chat(chat) => chat::run(home, chat),
         Command::Check => check::run(args, home),
@@ -89,6 +95,7 @@ pub fn run(args: &Args, home: &Home, surroundings: &dyn Surroundings) -> CliResu
         Command::Actors(args) => actors::run(home, args),
         Command::Approvals(args) => approvals::run(home, args),
         Command::Audit(args) => audit::run(home, args, surroundings),
+        Command::Sandbox(wanted) => sandbox::run(args, home, wanted, surroundings),
         Command::Backup { file } => backup::run(home, file.as_deref(), surroundings),
     }
 }

@@ -7,4 +7,5 @@ pub mod metrics;
 pub mod model;
 pub mod persona;
 pub mod sandbox;
+pub mod sandbox_care;
 pub mod tool;

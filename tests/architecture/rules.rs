@@ -27,6 +27,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     layer("channels", &["domain", "ports", "config", "net"]),
     layer("llm", &["domain", "ports", "config", "net"]),
     layer("skills", &["domain", "ports", "config", "net"]),
+    layer("sandbox", &["domain", "ports", "config", "net"]),
     layer("home", &["domain", "ports", "config"]),
     layer("actors", &["domain", "ports", "config"]),
     layer("web", &["domain", "ports", "config", "net", "actors"]),
@@ -77,6 +78,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("reqwest", &["src/net/", "src/llm/", "src/cli/", "src/app/", "src/channels/"]),
     ("actix_web", &["src/web/"]),
     ("tokio_cron_scheduler", &["src/app/"]),
+    ("bollard", &["src/sandbox/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("serde_saphyr", &["src/config/", "src/skills/", "src/llm/"]),
 ];

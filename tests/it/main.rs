@@ -26,6 +26,7 @@ mod openapi;
 mod prompt;
 mod records;
 mod rest;
+mod sandbox;
 mod settings;
 mod support;
 mod tools;
