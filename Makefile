@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/atoll/target
 export ATOLL_TOOLS ?= $(HOME)/.cache/atoll/tools
 export PATH := $(ATOLL_TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: run test fmt lint check unit doc deny bench fuzz docs
+.PHONY: run test services fmt lint check unit doc deny bench fuzz docs
 
 run:
 	cargo run --release --locked -- --config config.yaml start
@@ -24,7 +24,11 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --all-features -- -D warnings
 
-unit:
+# Docker with gVisor in a daemon of its own, for the tests of the sandbox.
+services:
+	scripts/services
+
+unit: services
 	scripts/tool cargo-nextest
 	cargo nextest run --locked --all-features --profile ci
 

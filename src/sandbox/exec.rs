@@ -22,7 +22,7 @@ use crate::ports::sandbox::{Exec, ExecSpec, SandboxError};
 use super::{
     body::WORKSPACE,
     connection::Connection,
-    life::{Fate, gone},
+    life::{Fate, ending, gone},
 };
 
 /// Pieces of a stream that wait for their reader; the engine's pieces have up to 32 KiB. When as many wait, the
@@ -109,14 +109,14 @@ async fn read(
     loop {
         let piece = tokio::select! {
             piece = output.next() => piece,
-            _ = gone(&mut fate) => break,
+            () = ending(&mut fate) => break,
         };
         match piece {
             Some(Ok(piece)) => {
-                // Nobody may read any more when the sandbox is dead: then this is no place to wait.
+                // Its reader may take long. Who kills the sandbox does not wait for that.
                 tokio::select! {
                     () = carry(piece) => {}
-                    _ = gone(&mut fate) => break,
+                    () = ending(&mut fate) => break,
                 }
             }
             Some(Err(error)) => {
@@ -126,12 +126,20 @@ async fn read(
             None => return true,
         }
     }
-    let _ = timeout(LAST_WORDS, async {
+    let mut is_read = true;
+    let rest = async {
         while let Some(Ok(piece)) = output.next().await {
-            carry(piece).await;
+            is_read = is_read && timeout(LAST_WORDS, carry(piece)).await.is_ok();
         }
-    })
-    .await;
+    };
+    let over = async {
+        gone(&mut fate).await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        () = rest => {}
+        () = over => {}
+    }
     false
 }
 
@@ -142,9 +150,9 @@ async fn code(docker: &Docker, exec: &str, mut fate: watch::Receiver<Fate>) -> O
         let state = docker.inspect_exec(exec).await.ok()?;
         if state.running != Some(true) {
             let code = state.exit_code?;
-            // A program that the sandbox took along did not end by itself. gVisor tells of the program first: with
-            // 128 or a signal, a moment before the sandbox is seen to be dead.
-            let wait = if code < 128 { Duration::from_millis(1) } else { LAST_WORDS };
+            // A program that the sandbox took along did not end by itself. The engine tells of the program
+            // first, with a code of its own or a signal, a moment before the sandbox is seen to be dead.
+            let wait = if code < 125 { Duration::from_millis(1) } else { LAST_WORDS };
             let dead = timeout(wait, gone(&mut fate)).await.is_ok();
             return (!dead).then_some(code);
         }

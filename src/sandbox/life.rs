@@ -29,13 +29,28 @@ const END: Duration = Duration::from_secs(60);
 /// Between looks at something that the engine is about to do.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Why a sandbox is dead; `None` while it lives.
-pub(super) type Fate = Option<String>;
+/// How it stands with a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It lives.
+    Alive,
+    /// It is being killed. What its programs say must still be taken off the engine, which else never sees it die.
+    Ending,
+    /// It is dead, and why.
+    Dead(String),
+}
 
 /// Waits until a sandbox is dead, and says why.
 pub(super) async fn gone(fate: &mut watch::Receiver<Fate>) -> String {
-    let known = fate.wait_for(Option::is_some).await.map(|why| why.clone().unwrap_or_default());
-    known.unwrap_or_else(|_| "nobody watches it any more".into())
+    match fate.wait_for(|fate| matches!(fate, Fate::Dead(_))).await.as_deref() {
+        Ok(Fate::Dead(why)) => why.clone(),
+        _ => "nobody watches it any more".into(),
+    }
+}
+
+/// Waits until a sandbox is being killed, or is dead.
+pub(super) async fn ending(fate: &mut watch::Receiver<Fate>) {
+    drop(fate.wait_for(|fate| *fate != Fate::Alive).await);
 }
 
 /// What a sandbox and those who watch it share.
@@ -52,14 +67,21 @@ impl Shared {
         if let Ok(mut verdict) = self.verdict.lock() {
             verdict.get_or_insert(why);
         }
+        self.fate.send_if_modified(|fate| {
+            let fresh = *fate == Fate::Alive;
+            if fresh {
+                *fate = Fate::Ending;
+            }
+            fresh
+        });
     }
 
     fn bury(&self, seen: impl FnOnce() -> String) {
         let verdict = self.verdict.lock().ok().and_then(|verdict| verdict.clone());
         self.fate.send_if_modified(|fate| {
-            let fresh = fate.is_none();
+            let fresh = !matches!(fate, Fate::Dead(_));
             if fresh {
-                *fate = Some(verdict.unwrap_or_else(seen));
+                *fate = Fate::Dead(verdict.unwrap_or_else(seen));
             }
             fresh
         });
@@ -92,7 +114,7 @@ impl DockerSandbox {
         mounts: Vec<MountPoint>,
         settings: &SandboxSettings,
     ) -> Self {
-        let (fate, _) = watch::channel(None);
+        let (fate, _) = watch::channel(Fate::Alive);
         let shared = Arc::new(Shared { id, connection, fate, verdict: Mutex::default() });
         tokio::spawn(watch_death(Arc::clone(&shared), docker));
         let writable = mounts.into_iter().filter(|mount| mount.rw == Some(true));
@@ -113,10 +135,11 @@ impl Sandbox for DockerSandbox {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let fate = shared.fate.subscribe();
-            let dead = fate.borrow().clone();
-            match dead {
-                Some(why) => Err(SandboxError::Gone(why)),
-                None => exec::start(&shared.connection, &shared.id, spec, fate).await,
+            let now = fate.borrow().clone();
+            match now {
+                Fate::Alive => exec::start(&shared.connection, &shared.id, spec, fate).await,
+                Fate::Ending => Err(SandboxError::Gone("it is being ended".into())),
+                Fate::Dead(why) => Err(SandboxError::Gone(why)),
             }
         })
     }

@@ -30,7 +30,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 const MOST: usize = 64 * 1024;
 /// What is sent through a program and back.
 const ROUND_TRIP: usize = 1 << 20;
-/// How many images' evidence is kept.
+/// How many pieces of evidence are kept: one for each image, and limits that were tried.
 const KEPT: usize = 16;
 
 /// What evidence is about: when any of it changes, it has to be shown anew.
@@ -68,7 +68,7 @@ impl DockerSandboxes {
 
     fn store(&self, subject: Subject, evidence: &Evidence) -> std::io::Result<()> {
         let mut all = self.all_stored();
-        all.retain(|stored| stored.subject.image != subject.image);
+        all.retain(|stored| stored.subject != subject);
         all.insert(0, Stored { subject, evidence: evidence.clone() });
         all.truncate(KEPT);
         std::fs::create_dir_all(&self.settings.folder)?;

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use crate::support::PATIENCE;
 
 /// Docker's socket. Without it there is nothing to test with.
-pub(crate) fn socket() -> PathBuf {
+pub(super) fn socket() -> PathBuf {
     let named = std::env::var_os("ATOLL_TEST_DOCKER").map(PathBuf::from);
     let usual = || Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/atoll/docker.sock");
     let socket = named.unwrap_or_else(usual);
@@ -37,13 +37,13 @@ pub(super) async fn docker() -> Docker {
 }
 
 /// Sandboxes of a home of their own; what is left of them is ended with it.
-pub(crate) struct Bench {
-    pub(crate) all: DockerSandboxes,
+pub(super) struct Bench {
+    pub(super) all: DockerSandboxes,
     pub(super) home: TempDir,
 }
 
 impl Bench {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(|_| {})
     }
 
@@ -63,7 +63,7 @@ impl Bench {
     }
 
     /// What a job's sandbox is, with folders of its own.
-    pub(crate) fn spec(&self, job: &str) -> SandboxSpec {
+    pub(super) fn spec(&self, job: &str) -> SandboxSpec {
         let mount = |name: &str, inside: &str| Mount {
             host: self.folder(&format!("{job}-{name}")),
             inside: inside.into(),
@@ -78,7 +78,7 @@ impl Bench {
         }
     }
 
-    pub(crate) async fn make(&self, job: &str) -> Arc<dyn Sandbox> {
+    pub(super) async fn make(&self, job: &str) -> Arc<dyn Sandbox> {
         self.all.create(self.spec(job)).await.unwrap()
     }
 

@@ -11,10 +11,10 @@ async fn the_image_is_built_from_what_is_in_the_program_and_what_fails_is_told()
         "sandbox: {{docker: '{}', image: '{name}', tmp_mib: 64}}\nllm: {{provider: rehearsal}}",
         socket().display()
     ));
-    let failed = site.run(&["sandbox", "build", "--base", "atoll-no-such-base:1", "--network", "none"]);
+    let failed = site.run(&["sandbox", "build", "--base", "localhost:1/atoll:1", "--network", "none"]);
     assert!(!failed.status.success());
     let errors = String::from_utf8_lossy(&failed.stderr);
-    assert!(errors.contains("the image is not built") && errors.contains("atoll-no-such-base"), "{errors}");
+    assert!(errors.contains("the image is not built") && errors.contains("localhost:1"), "{errors}");
     assert!(docker.inspect_image(&name).await.is_err());
 
     // What `scripts/services` built of the same Dockerfile is used again, so this is quick.

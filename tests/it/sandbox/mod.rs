@@ -8,5 +8,3 @@ mod limits;
 mod owners;
 mod secrets;
 mod streams;
-
-pub(crate) use bench::{Bench, socket};

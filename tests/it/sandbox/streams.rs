@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atoll::ports::sandbox::{ExecSpec, SandboxError};
+use atoll::ports::sandbox::{ExecSpec, SandboxError, Sandboxes};
 use sha2::{Digest, Sha256};
 
 use super::bench::{Bench, docker, finish, run, say, sh};
@@ -80,6 +80,8 @@ async fn programs_run_side_by_side_and_one_that_nobody_reads_holds_nobody_up() {
     let exec = sandbox.exec(sh("seq 3000000; exit 3")).await.unwrap();
     drop((exec.stdout, exec.stderr, exec.stdin));
     assert_eq!(tokio::time::timeout(PATIENCE, exec.exit).await.unwrap(), Ok(3));
+    let killed = tokio::time::timeout(Duration::from_secs(20), sandbox.kill()).await;
+    assert_eq!(killed, Ok(Ok(())), "the engine is not held up by what nobody reads");
     drop(unread);
 }
 
@@ -121,10 +123,7 @@ async fn killing_ends_what_runs_and_leaves_nothing() {
 async fn what_is_given_up_in_the_middle_of_its_making_is_not_left_behind() {
     let bench = Bench::new();
     bench.make("first").await.kill().await.unwrap();
-    let making = tokio::spawn({
-        use atoll::ports::sandbox::Sandboxes;
-        bench.all.create(bench.spec("unwanted"))
-    });
+    let making = tokio::spawn(bench.all.create(bench.spec("unwanted")));
     until("it is being made", async || !bench.ids().await.is_empty() || making.is_finished()).await;
     making.abort();
     drop(making.await);
