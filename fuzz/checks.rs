@@ -3,8 +3,26 @@
 
 use atoll::{
     config,
+    domain::{
+        engine::{EngineEvent, TEXT},
+        gateway::body::{Endpoint, screen},
+    },
+    engines::{
+        claude_code::ClaudeDialog,
+        codex::{CodexDialog, Opening},
+        dialog::{Dialog, Heard, hear},
+        lines::Lines,
+    },
     llm::decode::{AnthropicDecoder, Decoder, OpenAiDecoder, decode_bytes},
     net::sse::{SseEvent, SseParser, encode},
+    ports::engine::{Approvals, Session},
+    sandbox::{
+        gateway::head,
+        mux::{
+            frame::{self, Decoder as FrameDecoder, MOST_STREAMS, TerminalSpec},
+            state::State,
+        },
+    },
 };
 
 /// A value of the environment that no message may repeat.
@@ -72,6 +90,98 @@ pub(crate) fn config(bytes: &[u8]) {
             assert!(said.starts_with("config.yaml"), "an error without its file: {said}");
             let secret = text.contains("api_key: ${") && !text.contains(CANARY);
             assert!(!(secret && said.contains(CANARY)), "an error shows a secret: {said}");
+        }
+    }
+}
+
+/// What Claude Code writes.
+pub(crate) fn claude_code(bytes: &[u8]) {
+    engine(bytes, || Box::new(ClaudeDialog::new("p".into(), "s".into(), Approvals::Ask)));
+}
+
+/// What Codex writes.
+pub(crate) fn codex(bytes: &[u8]) {
+    engine(bytes, || {
+        Box::new(CodexDialog::new(Opening {
+            prompt: "p".into(),
+            system: "s".into(),
+            session: Session::New("x".into()),
+            model: None,
+            approvals: Approvals::Ask,
+            workspace: "/workspace".into(),
+        }))
+    });
+}
+
+/// Lines come to the same however they are cut, no event is huge, and nothing is understood of what is no JSON.
+fn engine(bytes: &[u8], dialog: impl Fn() -> Box<dyn Dialog>) {
+    let whole = heard(dialog(), [bytes].into_iter());
+    assert_eq!(whole, heard(dialog(), bytes.chunks(7)), "cut into pieces, something else was heard");
+    for event in whole.iter().flat_map(|heard| &heard.events) {
+        let size = match event {
+            EngineEvent::Text { text } | EngineEvent::Delta { text } | EngineEvent::Raw { line: text } => {
+                text.len()
+            }
+            EngineEvent::ToolResult { output, .. } => output.len(),
+            _ => 0,
+        };
+        assert!(size <= TEXT + 64, "an event of {size} bytes");
+    }
+}
+
+fn heard<'a>(mut dialog: Box<dyn Dialog>, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Heard> {
+    dialog.open();
+    let mut lines = Lines::default();
+    let mut read: Vec<_> = pieces.flat_map(|piece| lines.push(piece)).collect();
+    read.extend(lines.end());
+    read.into_iter().map(|line| hear(dialog.as_mut(), line)).collect()
+}
+
+/// Frames are the same however the bytes are cut, are written as they came, and never upset the accounting.
+pub(crate) fn mux(bytes: &[u8]) {
+    let whole = FrameDecoder::default().push(bytes);
+    let mut decoder = FrameDecoder::default();
+    let pieces: Result<Vec<_>, _> = bytes.iter().map(|byte| decoder.push(&[*byte])).collect();
+    assert_eq!(
+        whole,
+        pieces.map(|frames| frames.into_iter().flatten().collect()),
+        "cut into bytes, other frames came"
+    );
+    let (mut state, mut written) = (State::default(), Vec::new());
+    state.open();
+    for frame in whole.into_iter().flatten() {
+        let before = written.len();
+        frame::encode(&frame, &mut written);
+        let is_text = matches!(frame.message, frame::Message::Reset(_));
+        let is_same = bytes.get(before..written.len()) == Some(&written[before..]);
+        if is_text && !is_same {
+            // Words that are no UTF-8 come back as what was understood.
+            return;
+        }
+        assert!(is_same, "a frame is written differently");
+        if let frame::Message::Open(body) = &frame.message
+            && let Some(spec) = TerminalSpec::decode(body)
+        {
+            assert_eq!(spec.encode().as_ref(), Some(body), "a terminal is written differently");
+        }
+        if state.receive(frame).is_err() {
+            return;
+        }
+        assert!(state.open_streams() <= MOST_STREAMS);
+    }
+}
+
+/// A request's head is understood or refused; a body that passes once passes again as it is.
+pub(crate) fn gateway(bytes: &[u8]) {
+    if let Some(end) = head::end(bytes) {
+        let _ = head::look(&bytes[..end]);
+    }
+    for endpoint in [Endpoint::Messages, Endpoint::Responses, Endpoint::Chat] {
+        for hosted in [true, false] {
+            let Ok(first) = screen(endpoint, bytes, hosted) else { continue };
+            let second =
+                screen(endpoint, &first.body, hosted).map(|second| (second.dropped.len(), second.body));
+            assert_eq!(second, Ok((0, first.body)), "what passed is refused or changed");
         }
     }
 }

@@ -6,6 +6,8 @@ pub mod channels;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod engines;
+pub mod forge;
 pub mod home;
 pub mod llm;
 pub mod net;

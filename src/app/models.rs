@@ -40,7 +40,7 @@ pub enum ModelsFault {
 /// Finds them.
 ///
 /// # Errors
-/// [`ModelsFault`] when what was found cannot be used.
+/// A fault when what was found cannot be used.
 pub async fn find_models(
     config: &Config,
     env: &dyn Env,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use super::work_args::{BoardArgs, BotArgs, ProjectArgs, StoryArgs};
+
 /// A self-hosted home for AI agents.
 #[derive(Debug, Parser)]
 #[command(
@@ -81,6 +83,24 @@ pub enum Command {
         after_help = "Examples:\n  atoll sandbox build\n  atoll sandbox build --claude-code --codex\n  atoll sandbox test\n  atoll sandbox clean"
     )]
     Sandbox(SandboxArgs),
+    /// Repositories that bots work on
+    #[command(
+        after_help = "Examples:\n  atoll project add \"My App\" --repo https://github.com/acme/app.git\n  atoll project list"
+    )]
+    Project(ProjectArgs),
+    /// The board of a project
+    #[command(after_help = "Example:\n  atoll board show my-app")]
+    Board(BoardArgs),
+    /// Stories on a board
+    #[command(
+        after_help = "Examples:\n  atoll story add my-app \"Fix the login\" --column todo\n  atoll story list my-app\n  atoll story move ID review"
+    )]
+    Story(StoryArgs),
+    /// Coding bots
+    #[command(
+        after_help = "Examples:\n  atoll bot add my-app fixer\n  atoll bot start ID\n  atoll bot journal ID"
+    )]
+    Bot(BotArgs),
     /// Copy the store while it is in use
     #[command(after_help = "Example:\n  atoll backup /backups/atoll-monday.db")]
     Backup {

@@ -61,6 +61,16 @@ impl Client {
         self.json(self.request(Method::POST, path).json(body)).await
     }
 
+    pub(super) async fn patch(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        self.json(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    /// A request that is answered without words.
+    pub(super) async fn done(&self, method: Method, path: &str) -> Result<(), CliError> {
+        let response = self.request(method, path).timeout(ANSWER).send().await.map_err(unreachable)?;
+        checked(response).await.map(|_| ())
+    }
+
     async fn json(&self, request: RequestBuilder) -> Result<Value, CliError> {
         let response = request.timeout(ANSWER).send().await.map_err(unreachable)?;
         let response = checked(response).await?;
@@ -101,6 +111,20 @@ async fn checked(response: Response) -> Result<Response, CliError> {
     let body: Value = response.json().await.unwrap_or_default();
     let message = body["error"]["message"].as_str().unwrap_or("no reason given");
     Err(CliError::said(format!("{message} ({})", status.as_u16())))
+}
+
+/// Something that was typed, as one segment of a path: it cannot reach another one.
+pub(super) fn segment(typed: &str) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for byte in typed.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) {
+            text.push(byte as char);
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
 }
 
 /// Runs an asynchronous command to its end.

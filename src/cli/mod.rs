@@ -6,20 +6,26 @@ mod approvals;
 mod args;
 mod audit;
 mod backup;
+mod bot;
 mod chat;
 mod check;
 mod client;
 mod keys;
 mod logs;
 mod process;
+mod project;
 mod sandbox;
 mod status;
+mod story;
 mod table;
+mod work_args;
 
 pub use args::{
     ActorsArgs, ActorsList, ApprovalsArgs, ApprovalsList, Args, AuditArgs, AuditList, Command, KeysArgs,
     KeysList, SandboxArgs,
 };
+
+pub use work_args::{BoardArgs, BotArgs, ProjectArgs, StoryArgs};
 
 use std::sync::Arc;
 
@@ -96,6 +102,10 @@ pub fn run(args: &Args, home: &Home, surroundings: &dyn Surroundings) -> CliResu
         Command::Approvals(args) => approvals::run(home, args),
         Command::Audit(args) => audit::run(home, args, surroundings),
         Command::Sandbox(wanted) => sandbox::run(args, home, wanted, surroundings),
+        Command::Project(args) => project::run(home, &args.command),
+        Command::Board(args) => project::board(home, &args.command),
+        Command::Story(args) => story::run(home, &args.command),
+        Command::Bot(args) => bot::run(home, &args.command),
         Command::Backup { file } => backup::run(home, file.as_deref(), surroundings),
     }
 }

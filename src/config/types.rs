@@ -1,35 +1,10 @@
 //! The configuration as the program uses it: typed, complete, every default filled in.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::domain::{budget::Caps, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits};
 
-/// A secret from the configuration: its text is never shown.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, to be handed to whoever needs it, and to nobody else.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// True when there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "(none)" } else { "(secret)" })
-    }
-}
+pub use crate::domain::secret::Secret;
 
 /// Everything.
 #[derive(Debug, Clone, PartialEq)]

@@ -92,6 +92,17 @@ impl Principal {
             Some(_) => Err(Denied::OtherUser(self.user.clone())),
         }
     }
+
+    /// The user whose things a list shows; `None` for everybody's, which an owner sees who names nobody.
+    ///
+    /// # Errors
+    /// As [`Principal::acting_as`].
+    pub fn looking_at(&self, named: Option<UserId>) -> Result<Option<UserId>, Denied> {
+        if named.is_none() && self.role == Role::Owner {
+            return Ok(None);
+        }
+        self.acting_as(named).map(Some)
+    }
 }
 
 /// What every key begins with, so that a leaked one is recognised.

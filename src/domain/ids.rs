@@ -67,6 +67,20 @@ id!(/// One stored file.
     FileId);
 id!(/// One API key (not the key itself).
     KeyId);
+id!(/// One project that bots work on: a short name that people type.
+    ProjectId);
+id!(/// One board.
+    BoardId);
+id!(/// One column of a board.
+    ColumnId);
+id!(/// One story on a board.
+    StoryId);
+id!(/// One coding bot.
+    BotId);
+id!(/// One entry of a bot's journal.
+    EntryId);
+id!(/// One coding job.
+    JobId);
 
 impl UserId {
     /// Reads a user's name from outside.

@@ -139,6 +139,8 @@ pub struct TurnWritten {
     pub accepted: Accepted,
     /// Set when the user's budget has no room for `reserve`: nothing was reserved, all else is stored.
     pub exceeded: Option<Exceeded>,
+    /// The room is there, but other turns of the user hold it reserved: some of it comes back when they settle.
+    pub crowded: bool,
     /// What was reserved for the next step. Of time it may be less than what was asked for.
     pub granted: Amount,
     /// Messages that are to go out now.

@@ -10,7 +10,12 @@ const PER_ATTACHMENT: u64 = 1_600;
 /// At most this many tokens: one for three bytes of text, which is above what the common tokenizers
 /// need for English, code and most scripts (about four bytes a token; CJK about three).
 pub fn of_text(text: &str) -> u64 {
-    (text.len() as u64).div_ceil(3)
+    of_bytes(text.len() as u64)
+}
+
+/// As [`of_text`], for a text of so many bytes.
+pub fn of_bytes(bytes: u64) -> u64 {
+    bytes.div_ceil(3)
 }
 
 /// Estimate for one message.

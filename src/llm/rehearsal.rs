@@ -1,5 +1,7 @@
 //! The scripted stand-in for a model: deterministic, can use every tool, and says in every answer what it is.
 
+mod coding;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -64,17 +66,7 @@ impl Model for Rehearsal {
 }
 
 fn answer(request: &ModelRequest) -> Reply {
-    let step =
-        request.messages.iter().filter(|message| matches!(message.as_ref(), Message::Tool { .. })).count();
-    let (text, calls) = match request.messages.last().map(AsRef::as_ref) {
-        Some(Message::Tool { results }) => {
-            let lines: Vec<String> =
-                results.iter().map(|result| format!("{} said: {}", result.name, result.output)).collect();
-            (format!("{MARK} {}", lines.join("\n")), Vec::new())
-        }
-        Some(Message::User { text, .. }) => script(words_of(text), step),
-        Some(Message::Assistant { .. }) | None => (format!("{MARK} {HELP}"), Vec::new()),
-    };
+    let (text, calls) = if coding::applies(request) { coding::answer(request) } else { talk(request) };
     let usage = Usage {
         input: tokens::of_text(&request.system) + tokens::of_messages(&request.messages),
         output: tokens::of_text(&text),
@@ -87,6 +79,20 @@ fn answer(request: &ModelRequest) -> Reply {
         usage,
         provider: "rehearsal".into(),
         model: "rehearsal".into(),
+    }
+}
+
+fn talk(request: &ModelRequest) -> (String, Vec<ToolCall>) {
+    let step =
+        request.messages.iter().filter(|message| matches!(message.as_ref(), Message::Tool { .. })).count();
+    match request.messages.last().map(AsRef::as_ref) {
+        Some(Message::Tool { results }) => {
+            let lines: Vec<String> =
+                results.iter().map(|result| format!("{} said: {}", result.name, result.output)).collect();
+            (format!("{MARK} {}", lines.join("\n")), Vec::new())
+        }
+        Some(Message::User { text, .. }) => script(words_of(text), step),
+        Some(Message::Assistant { .. }) | None => (format!("{MARK} {HELP}"), Vec::new()),
     }
 }
 

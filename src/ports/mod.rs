@@ -2,10 +2,14 @@
 
 pub mod channel;
 pub mod clock;
+pub mod engine;
 pub mod files;
+pub mod forge;
+pub mod gateway;
 pub mod metrics;
 pub mod model;
 pub mod persona;
+pub mod repo;
 pub mod sandbox;
 pub mod sandbox_care;
 pub mod tool;

@@ -2,6 +2,10 @@
 
 pub mod approvals;
 pub mod audit;
+pub mod boards;
+pub mod bot_journal;
+pub mod bots;
+pub mod claims;
 pub mod conversations;
 pub mod costs;
 pub mod facts;
@@ -10,8 +14,10 @@ pub mod inbound;
 pub mod keys;
 pub mod memories;
 pub mod outbox;
+pub mod projects;
 pub mod schema;
 mod spend;
+pub mod stories;
 pub mod turns;
 pub mod upkeep;
 pub mod users;
@@ -40,6 +46,9 @@ pub enum StoreError {
     /// There is no such thing.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// A project, its board, a story or a bot cannot be changed so.
+    #[error(transparent)]
+    Board(#[from] crate::domain::board::Refusal),
     /// The audit log is broken.
     #[error(transparent)]
     Audit(#[from] crate::domain::audit::Broken),
@@ -100,5 +109,17 @@ fn execute(db: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<
     Ok(db.prepare_cached(sql)?.execute(params)?)
 }
 
+/// The number that a query gives.
+fn count(db: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<u64> {
+    Ok(row(db, sql, params, |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0).unsigned_abs())
+}
+
+/// A length or a place of a list as SQLite takes it.
+fn page(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod board_tests;
 #[cfg(test)]
 mod tests;

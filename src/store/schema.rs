@@ -12,8 +12,11 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 128;
 
-const STEPS: &[&str] =
-    &[include_str!("migrations/0001_foundation.sql"), include_str!("migrations/0002_extraction.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_foundation.sql"),
+    include_str!("migrations/0002_extraction.sql"),
+    include_str!("migrations/0003_board.sql"),
+];
 
 fn migrations() -> Migrations<'static> {
     Migrations::new(STEPS.iter().map(|sql| M::up(sql)).collect())

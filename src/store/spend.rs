@@ -22,6 +22,8 @@ pub(super) struct Charged {
     pub(super) granted: Amount,
     /// Why nothing is.
     pub(super) exceeded: Option<Exceeded>,
+    /// There would be room if nobody else held any.
+    pub(super) crowded: bool,
     /// Dimensions that crossed the warning line just now.
     pub(super) warnings: Vec<Warning>,
 }
@@ -60,7 +62,7 @@ pub(super) fn charge(
     if *caps == Caps::default() {
         // Nothing to check: the account is kept all the same, in one statement.
         add(db, user, window, settle, held, reserve)?;
-        return Ok(Charged { granted: reserve, exceeded: None, warnings: Vec::new() });
+        return Ok(Charged { granted: reserve, exceeded: None, crowded: false, warnings: Vec::new() });
     }
     let before = load(db, user, window)?;
     let spent = before.spent + settle;
@@ -69,10 +71,12 @@ pub(super) fn charge(
         true => Ok(reserve),
         false => budget::grant(Scope::User, caps, before.raised, spent + others, reserve),
     };
+    let alone = || budget::grant(Scope::User, caps, before.raised, spent, reserve);
+    let crowded = verdict.is_err() && alone().is_ok();
     let granted = *verdict.as_ref().unwrap_or(&Amount::ZERO);
     add(db, user, window, settle, held, granted)?;
     let warnings = budget::crossed(caps, before.raised, before.spent, spent);
-    Ok(Charged { granted, exceeded: verdict.err(), warnings })
+    Ok(Charged { granted, exceeded: verdict.err(), crowded, warnings })
 }
 
 pub(super) fn add(

@@ -1,4 +1,4 @@
-//! Turns: every step is one call of [`write`], which checks the lease, the budget and the approvals.
+//! Turns: every step is one call of [`fn@write`], which checks the lease, the budget and the approvals.
 
 use rusqlite::{Connection, params};
 
@@ -36,7 +36,8 @@ pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten
         Some(open) => match begin(db, step, open)? {
             Ok((held, inbound)) => (held, Some((open.seq, inbound))),
             Err(accepted) => {
-                return Ok(TurnWritten { lease: 0, accepted, exceeded: None, granted: Amount::ZERO, outbox });
+                let (exceeded, crowded, granted) = (None, false, Amount::ZERO);
+                return Ok(TurnWritten { lease: 0, accepted, exceeded, crowded, granted, outbox });
             }
         },
         None => (lookup(db, step)?, None),
@@ -75,6 +76,7 @@ pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten
         lease: held.lease,
         accepted: Accepted::New,
         exceeded: charged.exceeded,
+        crowded: charged.crowded,
         granted: charged.granted,
         outbox,
     })

@@ -70,11 +70,7 @@ pub(super) async fn list_approvals(
     let Caller(principal) = caller;
     principal.needs(Role::Viewer)?;
     let named = query.user_id.as_deref().map(UserId::parse).transpose()?;
-    let user = if named.is_none() && principal.role == Role::Owner {
-        None
-    } else {
-        Some(principal.acting_as(named)?)
-    };
+    let user = principal.looking_at(named)?;
     let status = match query.status.as_deref() {
         None => None,
         Some(text) => Some(Status::parse(text).ok_or_else(|| {

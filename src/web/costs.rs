@@ -68,11 +68,7 @@ pub(super) async fn costs(
     let Caller(principal) = caller;
     principal.needs(Role::Viewer)?;
     let named = query.user_id.as_deref().map(UserId::parse).transpose()?;
-    let user = if named.is_none() && principal.role == Role::Owner {
-        None
-    } else {
-        Some(principal.acting_as(named)?)
-    };
+    let user = principal.looking_at(named)?;
     let now = kit.clock.now();
     let moment = |text: &Option<String>, usual: i64| match text {
         None => Ok(usual),

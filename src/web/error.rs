@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::{
     actors::{db::messages::DbError, kernel::Unreachable},
-    domain::{access::Denied, approval::Refusal, ids::BadName, inbound::Refused, memory::BadMemory},
+    domain::{access::Denied, approval::Refusal, board, ids::BadName, inbound::Refused, memory::BadMemory},
 };
 
 /// An error, in the one shape that there is.
@@ -126,6 +126,7 @@ impl From<DbError> for ApiError {
             }
             DbError::Stale(_) => (StatusCode::CONFLICT, "stale"),
             DbError::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+            DbError::Board(refusal) => return Self::from(refusal.clone()),
             DbError::Audit(_) => (StatusCode::CONFLICT, "audit_broken"),
             DbError::Unreachable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             DbError::Failed(why) => {
@@ -136,6 +137,13 @@ impl From<DbError> for ApiError {
             }
         };
         Self::new(status, code, error.to_string())
+    }
+}
+
+impl From<board::Refusal> for ApiError {
+    fn from(refusal: board::Refusal) -> Self {
+        let status = if refusal.is_bad_request() { StatusCode::BAD_REQUEST } else { StatusCode::CONFLICT };
+        Self::new(status, refusal.code(), refusal.to_string())
     }
 }
 

@@ -22,6 +22,8 @@ use super::{
 const OPEN: &[&str] = &["/healthz", "/readyz"];
 /// What a browser of an allowed origin may send.
 const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id, x-api-key";
+/// Headers of answers that its scripts may read.
+const SHOWN_HEADERS: &str = "x-message-id, retry-after, content-disposition";
 
 /// Checks a request, then lets it through.
 pub(super) async fn guard<B: MessageBody + 'static>(
@@ -104,6 +106,7 @@ fn allow<B>(mut response: HttpResponse<B>, origin: Option<&str>) -> HttpResponse
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(SHOWN_HEADERS));
     let methods = HeaderValue::from_static("GET, POST, PATCH, PUT, DELETE, OPTIONS");
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
     response

@@ -14,9 +14,9 @@ use crate::domain::access::Role;
 
 use super::{
     access::Caller,
-    actors, approvals, audit, chat, costs,
+    actors, approvals, audit, boards, bots, chat, claims, costs,
     error::{ApiResult, ErrorBody},
-    events, files, health, keys, memories, orders, skills, users,
+    events, files, health, journal, keys, memories, orders, projects, skills, stories, users,
 };
 
 /// All routes. What is not here does not exist, and what is here is in the specification.
@@ -53,7 +53,40 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(audit::list_audit)
         .service(audit::verify_audit)
         .service(health::report)
-        .service(specification);
+        .service(specification)
+        .configure(work);
+}
+
+/// What coding bots work on.
+fn work(config: &mut ServiceConfig<'_>) {
+    config
+        .service(projects::create_project)
+        .service(projects::list_projects)
+        .service(projects::get_project)
+        .service(projects::change_project)
+        .service(projects::remove_project)
+        .service(projects::change_member)
+        .service(projects::remove_member)
+        .service(boards::get_board)
+        .service(boards::change_board)
+        .service(stories::create_story)
+        .service(stories::list_stories)
+        .service(stories::get_story)
+        .service(stories::change_story)
+        .service(stories::remove_story)
+        .service(stories::story_history)
+        .service(claims::claim_story)
+        .service(claims::renew_claim)
+        .service(claims::release_claim)
+        .service(bots::create_bot)
+        .service(bots::list_bots)
+        .service(bots::project_bots)
+        .service(bots::get_bot)
+        .service(bots::change_bot)
+        .service(bots::remove_bot)
+        .service(bots::bot_loop)
+        .service(journal::read_journal)
+        .service(journal::write_journal);
 }
 
 /// This specification.

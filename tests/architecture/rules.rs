@@ -26,8 +26,10 @@ pub(crate) const LAYERS: &[Layer] = &[
     layer("store", &["domain"]),
     layer("channels", &["domain", "ports", "config", "net"]),
     layer("llm", &["domain", "ports", "config", "net"]),
+    layer("engines", &["domain", "ports", "config", "net"]),
     layer("skills", &["domain", "ports", "config", "net"]),
     layer("sandbox", &["domain", "ports", "config", "net"]),
+    layer("forge", &["domain", "ports", "config", "net"]),
     layer("home", &["domain", "ports", "config"]),
     layer("actors", &["domain", "ports", "config"]),
     layer("web", &["domain", "ports", "config", "net", "actors"]),
@@ -75,7 +77,10 @@ const IMPURE: &[&str] = &[
 const KEPT: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/store/", "src/actors/db/"]),
     ("rusqlite_migration", &["src/store/"]),
-    ("reqwest", &["src/net/", "src/llm/", "src/cli/", "src/app/", "src/channels/"]),
+    (
+        "reqwest",
+        &["src/net/", "src/llm/", "src/cli/", "src/app/", "src/channels/", "src/sandbox/", "src/forge/"],
+    ),
     ("actix_web", &["src/web/"]),
     ("tokio_cron_scheduler", &["src/app/"]),
     ("bollard", &["src/sandbox/"]),

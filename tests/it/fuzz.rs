@@ -42,3 +42,23 @@ fn anthropic() {
 fn config() {
     run("config", checks::config);
 }
+
+#[test]
+fn claude_code() {
+    run("claude_code", checks::claude_code);
+}
+
+#[test]
+fn codex() {
+    run("codex", checks::codex);
+}
+
+#[test]
+fn mux() {
+    run("mux", checks::mux);
+}
+
+#[test]
+fn gateway() {
+    run("gateway", checks::gateway);
+}

@@ -1,6 +1,7 @@
 //! The only door to the store: one actor that writes, with commits shared by all who wait; a few that read;
 //! one that keeps house beside them.
 
+mod board;
 mod keeper;
 pub mod messages;
 mod reader;

@@ -36,6 +36,8 @@ macro_rules! read_op {
     };
 }
 
+pub(super) use read_op;
+
 read_op!(LoadConversation -> ConversationRow, |op, db| {
     conversations::load(db, &op.conversation, op.messages)
 });

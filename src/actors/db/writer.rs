@@ -255,6 +255,7 @@ impl From<StoreError> for DbError {
             StoreError::KeyReused => Self::KeyReused,
             StoreError::Approval(refusal) => Self::Approval(refusal),
             StoreError::NotFound(what) => Self::NotFound(what),
+            StoreError::Board(refusal) => Self::Board(refusal),
             StoreError::Audit(broken) => Self::Audit(broken),
             StoreError::Sqlite(_) | StoreError::Corrupt(_) | StoreError::Schema(_) => {
                 Self::Failed(error.to_string())

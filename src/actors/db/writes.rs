@@ -41,6 +41,8 @@ macro_rules! write_op {
     };
 }
 
+pub(super) use write_op;
+
 /// A step of a turn is called after its last entry: the boundary that a crash test asks for.
 fn step_label(op: &WriteTurn) -> &'static str {
     op.step.entries.last().map_or("settled", |entry| entry.kind())

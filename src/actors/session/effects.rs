@@ -153,7 +153,7 @@ impl Session {
         Prepared::Write(Then::Finish { closed, past }, Amount::ZERO)
     }
 
-    fn write(&mut self, seq: i64, then: Then, reserve: Amount, ctx: &mut Context<Self>) {
+    pub(super) fn write(&mut self, seq: i64, then: Then, reserve: Amount, ctx: &mut Context<Self>) {
         let Some(work) = self.works.get_mut(&seq) else { return };
         work.writing = true;
         let keeps = matches!(then, Then::Nothing);
@@ -198,7 +198,7 @@ impl Session {
         work.settled = spent;
         let write = self.kit.doors.write.ask(WriteTurn { step });
         ctx.spawn(write.into_actor(self).map(move |written, session, ctx| {
-            session.written(seq, then, written, ctx);
+            session.written(seq, (then, reserve), written, ctx);
         }));
     }
 }

@@ -7,20 +7,24 @@ use actix::prelude::*;
 use crate::{
     actors::{db::messages::DbError, outbox::messages::Fresh},
     domain::{
+        budget::Amount,
         inbound::Accepted,
         journal::{Source, TurnWritten},
         outbound::{OutboxRow, Progress},
-        turn::{Closed, Event, Outcome, Past, Phase},
+        turn::{Closed, Event, Outcome, Past, Phase, Turn},
     },
 };
 
 use super::{actor::Session, begin::refused, effects::Then};
 
+/// How often a turn looks whether others gave back what it needs of a budget.
+const ROOM: Duration = Duration::from_millis(250);
+
 impl Session {
     pub(super) fn written(
         &mut self,
         seq: i64,
-        then: Then,
+        (then, reserve): (Then, Amount),
         written: Result<TurnWritten, DbError>,
         ctx: &mut Context<Self>,
     ) {
@@ -63,6 +67,7 @@ impl Session {
             }
         }
         match written.exceeded {
+            Some(_) if written.crowded => self.wait_for_room(seq, then, reserve, ctx),
             Some(exceeded) => self.step(seq, Event::OverBudget(exceeded), ctx),
             None => {
                 if !matches!(then, Then::Nothing) {
@@ -72,6 +77,20 @@ impl Session {
             }
         }
         self.pump(seq, ctx);
+    }
+
+    /// Other turns of the user hold the room and give some of it back soon: asks again in a moment, instead of
+    /// asking a person. The turn's own time limit bounds the wait.
+    fn wait_for_room(&mut self, seq: i64, then: Then, reserve: Amount, ctx: &mut Context<Self>) {
+        ctx.run_later(ROOM, move |session, ctx| {
+            let Some(work) = session.works.get(&seq) else { return };
+            if work.writing {
+                return session.wait_for_room(seq, then, reserve, ctx);
+            }
+            if is_wanted(&work.turn, &then) {
+                session.write(seq, then, reserve, ctx);
+            }
+        });
     }
 
     /// A budget may grant less time than a step could take: then the step ends with it.
@@ -95,7 +114,7 @@ impl Session {
         match then {
             Then::Nothing => {}
             Then::Ask { ask, request, input } => {
-                if matches!(work.turn.phase(), Phase::Asking(_)) && work.turn.last_ask() == ask {
+                if is_asking(&work.turn, ask) {
                     self.ask(seq, ask, request, input, ctx);
                 }
             }
@@ -179,5 +198,22 @@ impl Session {
                 session.life.vitals().note_error(error.to_string());
             }
         }));
+    }
+}
+
+/// True while the turn waits for the answer to this question.
+fn is_asking(turn: &Turn, ask: u32) -> bool {
+    matches!(turn.phase(), Phase::Asking(_)) && turn.last_ask() == ask
+}
+
+/// True while the turn still wants what waited for a write.
+fn is_wanted(turn: &Turn, then: &Then) -> bool {
+    match then {
+        Then::Ask { ask, .. } => is_asking(turn, *ask),
+        Then::Run(runs) => {
+            let running = turn.running();
+            runs.iter().any(|run| running.contains(&run.key))
+        }
+        Then::Nothing | Then::Park | Then::Finish { .. } => false,
     }
 }

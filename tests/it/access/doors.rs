@@ -77,6 +77,8 @@ async fn an_allowed_web_page_may_ask_and_read_also_what_went_wrong() {
         assert_eq!(response.status(), status);
         assert_eq!(response.headers()["access-control-allow-origin"], PAGE);
         assert_eq!(response.headers()["vary"], "origin");
+        let shown = response.headers()["access-control-expose-headers"].to_str().unwrap();
+        assert!(shown.contains("x-message-id") && shown.contains("retry-after"), "{shown}");
         assert!(!response.headers().contains_key("access-control-allow-credentials"));
     }
     for origin in ["https://panel.example.evil", "http://panel.example", "https://other.example"] {

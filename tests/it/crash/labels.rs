@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    facts,
+    board, facts,
     points::{KILLS, both},
 };
 
@@ -36,7 +36,8 @@ fn quoted(text: &str) -> Option<&str> {
 
 /// What commits are called: each write by its own label, a step of a turn by the kind of its last entry.
 fn commits() -> BTreeSet<String> {
-    let writes = std::fs::read_to_string(source("actors/db/writes.rs")).unwrap();
+    let files = ["actors/db/writes.rs", "actors/db/board.rs"];
+    let writes = files.map(|file| std::fs::read_to_string(source(file)).unwrap()).concat();
     let mut labels = BTreeSet::new();
     let mut by_entry = 0;
     for write in writes.split("\nwrite_op!(").skip(1) {
@@ -87,6 +88,7 @@ fn every_place_where_the_process_can_die_is_one_where_a_test_kills() {
     let kills: BTreeSet<String> = KILLS
         .iter()
         .chain(facts::KILLS)
+        .chain(board::KILLS)
         .flat_map(|kill| both(kill))
         .flat_map(|kill| kill.split(" then ").map(str::to_owned).collect::<Vec<_>>())
         .map(|kill| kill.split('#').next().unwrap().to_owned())

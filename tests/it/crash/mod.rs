@@ -3,6 +3,7 @@
 //! Read `points` (where the process dies, and in the middle of what), then `world` (what must be so afterwards).
 //! Every run writes what it did to `$CARGO_TARGET_TMPDIR/crash/<name>.log`.
 
+mod board;
 mod books;
 mod facts;
 mod forks;

@@ -323,6 +323,16 @@ impl Town {
         user: &str,
         text: &str,
     ) -> Result<mpsc::Receiver<Arc<LiveEvent>>, Refused> {
+        self.offer_in(user, "main", text).await
+    }
+
+    /// The same in a conversation of this name.
+    pub(super) async fn offer_in(
+        &self,
+        user: &str,
+        name: &str,
+        text: &str,
+    ) -> Result<mpsc::Receiver<Arc<LiveEvent>>, Refused> {
         let user = UserId::parse(user).unwrap();
         let id = InboundId::new(atoll::domain::ids::encode(self.clock.fresh()));
         let live = self.doors.subscribe.send(Subscribe(Topic::Inbound(id.clone()))).await.unwrap();
@@ -330,7 +340,7 @@ impl Town {
             id,
             channel: "api".into(),
             external_id: None,
-            conversation: ConversationId::of("api", &user, "main").unwrap(),
+            conversation: ConversationId::of("api", &user, name).unwrap(),
             user,
             text: text.into(),
             attachments: Vec::new(),

@@ -7,6 +7,8 @@ use atoll::{
     domain::model::{ModelError, ModelRequest},
 };
 
+use futures_util::future::join_all;
+
 use harness::{Act, Scripted, Town};
 
 #[test]
@@ -222,6 +224,26 @@ fn reading_is_switched_off() {
         town.ask("ann", "I live in Lisbon, by the river").await;
         town.pass(30).await;
         assert_eq!(model.calls(), 1);
+    });
+}
+
+#[test]
+fn messages_side_by_side_wait_for_room_in_a_budget_instead_of_asking_a_person() {
+    let model = Scripted::new("m", |_, _| Act::Say("yes"));
+    let config = "budgets: {user_day: {tokens: 4000}}\nagent: {memory: {auto_extraction: false}}";
+    Town::live(config, vec![model.clone()], async |town| {
+        let names: Vec<String> = (0..6).map(|number| format!("room-{number}")).collect();
+        let offers = names.iter().map(|name| town.offer_in("ann", name, "hello"));
+        for live in join_all(offers).await {
+            assert_eq!(Town::answer(live.unwrap()).await, "yes");
+        }
+        assert_eq!(
+            town.count("SELECT count(*) FROM approvals"),
+            0,
+            "a person was asked for room that came back"
+        );
+        assert_eq!(town.count("SELECT spent_tokens FROM spend"), 90);
+        assert!(town.age() >= 250, "all had room at once: the budget is too wide to show anything");
     });
 }
 

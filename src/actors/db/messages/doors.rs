@@ -4,7 +4,7 @@ use actix::prelude::*;
 
 use crate::actors::kernel::Door;
 
-use super::{reads::*, writes::*};
+use super::{board::*, reads::*, writes::*};
 
 macro_rules! doors {
     ($(#[$doc:meta])* $name:ident, $label:literal, $open:ident { $($field:ident: $message:ident),* $(,)? }) => {
@@ -59,6 +59,21 @@ doors!(
         put_file: PutFile,
         wakeups_done: WakeupsDone,
         prune: Prune,
+        create_project: CreateProject,
+        change_project: ChangeProject,
+        set_member: SetMember,
+        remove_project: RemoveProject,
+        change_board: ChangeBoard,
+        create_story: CreateStory,
+        change_story: ChangeStory,
+        remove_story: RemoveStory,
+        create_bot: CreateBot,
+        change_bot: ChangeBot,
+        remove_bot: RemoveBot,
+        claim_story: ClaimStory,
+        renew_claim: RenewClaim,
+        release_claim: ReleaseClaim,
+        add_entry: AddEntry,
     }
 );
 doors!(
@@ -85,6 +100,16 @@ doors!(
         due_wakeups: DueWakeups,
         get_file: GetFile,
         health: Health,
+        find_project: FindProject,
+        list_projects: ListProjects,
+        get_board: GetBoard,
+        get_story: GetStory,
+        list_stories: ListStories,
+        story_history: StoryHistory,
+        get_bot: GetBot,
+        list_bots: ListBots,
+        list_entries: ListEntries,
+        recall: Recall,
     }
 );
 

@@ -1,9 +1,11 @@
 //! What the store is asked: writes answer after their commit, reads from a snapshot.
 
+mod board;
 mod doors;
 mod reads;
 mod writes;
 
+pub use board::*;
 pub use doors::{DbDoors, ReadDoors, WriteDoors};
 pub use reads::*;
 pub use writes::*;
@@ -28,6 +30,9 @@ pub enum DbError {
     /// There is no such thing.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// A project, its board, a story or a bot cannot be changed so.
+    #[error(transparent)]
+    Board(#[from] crate::domain::board::Refusal),
     /// The audit log is broken.
     #[error(transparent)]
     Audit(#[from] Broken),

@@ -1,0 +1,20 @@
+//! One coding job: events in, journal entries and effects out. Everything a job knows is in its journal.
+//!
+//! Read `entry` (what is stored), `event` (what comes in and what is to be done), then `step`. The way of a job:
+//! queued, preparing, running, verifying, committing, awaiting approval, pushing, opening, done; any of them may
+//! end as failed or cancelled, or wait parked for a person.
+
+mod apply;
+mod entry;
+mod event;
+mod state;
+mod step;
+
+pub use entry::{Candidate, Closed, Entry, Outcome, VerifyRun, Wait};
+pub use event::{Effect, Event, Limits};
+pub use state::{Job, JournalFault, Opening, Phase};
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

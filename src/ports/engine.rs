@@ -1,0 +1,95 @@
+//! A coding engine: it works on the tree of a sandbox until it is done, and tells what it does.
+
+use std::{fmt, sync::Arc};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    domain::engine::{Control, EngineEvent, Limits},
+    ports::sandbox::Sandbox,
+};
+
+/// A token that is worth something at the gateway of one job only. It never shows itself in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JobToken(String);
+
+impl JobToken {
+    /// This token.
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+
+    /// The token itself, for the environment of an engine.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for JobToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JobToken(…)")
+    }
+}
+
+/// Which session an engine works in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Session {
+    /// A new one. The name is a UUID that was never used; an engine that names its sessions itself does not
+    /// use it, and tells its own in [`EngineEvent::Session`].
+    New(String),
+    /// One that such an event told before, in a sandbox with the same home folder.
+    Resume(String),
+}
+
+/// When an engine must ask before it acts. Claude Code and Codex let some commands pass unasked that they take to be
+/// harmless, such as `ls`; our own engine lets none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approvals {
+    /// Before each command and each edit.
+    Ask,
+    /// Before each command.
+    Edits,
+    /// Never: the sandbox is the boundary. What an engine asks all the same is answered for it.
+    Auto,
+}
+
+/// One run of an engine.
+#[derive(Debug, Clone)]
+pub struct EngineRun {
+    /// What is to be done.
+    pub prompt: String,
+    /// What the engine is told about its work beside that; empty for nothing.
+    pub system: String,
+    /// The session.
+    pub session: Session,
+    /// The model; `None` leaves it to the engine.
+    pub model: Option<String>,
+    /// What it may take.
+    pub limits: Limits,
+    /// When it must ask.
+    pub approvals: Approvals,
+    /// Where the gateway's model APIs are inside the sandbox, such as `http://127.0.0.1:3128/llm`. Engines add
+    /// `/anthropic` or `/openai/v1` to it.
+    pub gateway: String,
+    /// What the gateway knows the job by.
+    pub token: JobToken,
+}
+
+/// A run that is under way.
+#[derive(Debug)]
+pub struct EngineHandle {
+    /// What it tells; ends after a [`EngineEvent::Result`]. Dropping it lets the run go; the sandbox is then to
+    /// be killed, because what runs inside may run on.
+    pub events: mpsc::Receiver<EngineEvent>,
+    /// What it is told. Sending fails once the run is over.
+    pub control: mpsc::Sender<Control>,
+}
+
+/// An engine.
+pub trait Engine: Send + Sync {
+    /// Its name in the configuration.
+    fn name(&self) -> &'static str;
+
+    /// Starts a run. Whatever goes wrong comes as an event, and at last as the result. Needs a tokio runtime.
+    fn start(&self, run: EngineRun, sandbox: Arc<dyn Sandbox>) -> EngineHandle;
+}

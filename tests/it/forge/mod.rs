@@ -1,0 +1,7 @@
+//! Pull requests at three forges, against stand-ins over real sockets that take nothing but what the real ones take.
+
+mod gitea;
+mod github;
+mod gitlab;
+mod mock;
+mod troubles;

@@ -1,0 +1,8 @@
+//! The way out of a sandbox: the relay as a real process, and the gateway behind it, against real sockets.
+
+mod kit;
+mod models;
+mod relay;
+mod terminals;
+mod tunnels;
+mod upstream;
