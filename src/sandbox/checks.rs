@@ -180,7 +180,7 @@ fn rights(seen: &Seen, _: &Ground) -> Judged {
         let value = value.trim();
         if name.starts_with("Cap") {
             caps += 1;
-            if value.trim_start_matches('0') != "" {
+            if !value.trim_start_matches('0').is_empty() {
                 return Err(format!("{name} is {value}"));
             }
         } else if value != "1" {

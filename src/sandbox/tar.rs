@@ -46,8 +46,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let archive = archive(&[("one", b"hello"), ("two", &[7; 1000])]);
         let mut tar = Command::new("tar");
-        let mut tar =
-            tar.args(["-xf", "-", "-C"]).arg(folder.path()).stdin(Stdio::piped()).spawn().unwrap();
+        let mut tar = tar.args(["-xf", "-", "-C"]).arg(folder.path()).stdin(Stdio::piped()).spawn().unwrap();
         std::io::Write::write_all(&mut tar.stdin.take().unwrap(), &archive).unwrap();
         assert!(tar.wait().unwrap().success());
         assert_eq!(std::fs::read(folder.path().join("one")).unwrap(), b"hello");

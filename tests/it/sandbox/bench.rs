@@ -159,7 +159,7 @@ pub(super) async fn say(sandbox: &dyn Sandbox, script: &str) -> String {
 /// Runs a program to its end.
 pub(super) async fn run(sandbox: &dyn Sandbox, spec: ExecSpec, input: Vec<u8>) -> Ran {
     let exec = sandbox.exec(spec).await.unwrap();
-    tokio::time::timeout(PATIENCE, finish(exec, input)).await.expect("it ends in time")
+    tokio::time::timeout(PATIENCE, finish(exec, input)).await.unwrap()
 }
 
 /// Feeds a program and reads it to its end.

@@ -40,7 +40,7 @@ impl OwnerProcess {
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let id = lines.map_while(Result::ok).find_map(|line| Some(line.split_once("made ")?.1.to_owned()));
-        Self { child, id: id.expect("the owner made a sandbox") }
+        Self { child, id: id.unwrap() }
     }
 
     /// The end of the world, at once.
