@@ -7,7 +7,7 @@ use bollard::models::{
     MountBindOptionsPropagationEnum, MountType, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use crate::ports::sandbox::{Mount, Owner, SandboxLimits, SandboxSpec};
+use crate::ports::sandbox::{ExecUser, Mount, Owner, SandboxLimits, SandboxSpec};
 
 use super::settings::SandboxSettings;
 
@@ -20,8 +20,10 @@ pub(super) const KIND: &str = "atoll.kind";
 /// For which one of them.
 pub(super) const ID: &str = "atoll.id";
 
-/// Who runs inside.
+/// Who works inside.
 pub(super) const USER: u32 = 1001;
+/// Who carries its connections out: another one, so that whoever works cannot reach into it through `/proc`.
+const RELAY_USER: u32 = 1002;
 /// Where work is seen.
 pub(super) const WORKSPACE: &str = "/workspace";
 /// The home inside.
@@ -66,7 +68,7 @@ pub(super) fn container(spec: &SandboxSpec, settings: &SandboxSettings) -> Conta
     let life = if spec.owner.kind == "check" { CHECK_LIFE } else { "infinity" };
     ContainerCreateBody {
         image: Some(image),
-        user: Some(format!("{USER}:{USER}")),
+        user: Some(user(ExecUser::Agent)),
         hostname: Some("sandbox".into()),
         working_dir: Some(WORKSPACE.into()),
         entrypoint: Some(vec!["sleep".into()]),
@@ -78,6 +80,15 @@ pub(super) fn container(spec: &SandboxSpec, settings: &SandboxSettings) -> Conta
         host_config: Some(host(spec, settings)),
         ..Default::default()
     }
+}
+
+/// The user and group that run a program.
+pub(super) fn user(user: ExecUser) -> String {
+    let number = match user {
+        ExecUser::Agent => USER,
+        ExecUser::Relay => RELAY_USER,
+    };
+    format!("{number}:{number}")
 }
 
 /// The labels of a container of this owner.

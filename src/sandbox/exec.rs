@@ -20,7 +20,7 @@ use tokio::{
 use crate::ports::sandbox::{Exec, ExecSpec, SandboxError};
 
 use super::{
-    body::WORKSPACE,
+    body::{self, WORKSPACE},
     connection::Connection,
     life::{Fate, ending, gone},
 };
@@ -54,6 +54,7 @@ pub(super) async fn start(
         tty: Some(false),
         env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         cmd: Some(spec.argv),
+        user: Some(body::user(spec.user)),
         working_dir: Some(spec.folder.unwrap_or_else(|| WORKSPACE.to_owned())),
         ..Default::default()
     };
