@@ -66,6 +66,11 @@ impl Home {
         self.root.join("run")
     }
 
+    /// What belongs to sandboxes: evidence, and what throw-away ones work in.
+    pub fn sandbox(&self) -> PathBuf {
+        self.root.join("sandbox")
+    }
+
     /// Logs of the daemon.
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")

@@ -59,6 +59,16 @@ pub struct SandboxSpec {
     pub env: BTreeMap<String, String>,
 }
 
+/// Who runs a program inside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExecUser {
+    /// The one who does the work, and owns its folders.
+    #[default]
+    Agent,
+    /// The relay, and nobody else: its streams are the way out, and whoever does the work cannot touch them.
+    Relay,
+}
+
 /// A program to run inside.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExecSpec {
@@ -68,6 +78,8 @@ pub struct ExecSpec {
     pub env: BTreeMap<String, String>,
     /// Where it starts; `None` for the workspace.
     pub folder: Option<String>,
+    /// Who runs it.
+    pub user: ExecUser,
 }
 
 /// A program that runs inside. Dropping the streams does not end it: the sandbox is what is killed.

@@ -24,7 +24,7 @@ use crate::{
         access::Principal,
         rate::{Buckets, Lockout},
     },
-    ports::{clock::Clock, files::Files, metrics::Metrics},
+    ports::{clock::Clock, files::Files, metrics::Metrics, sandbox_care::SandboxCare},
 };
 
 /// Whom handlers talk to.
@@ -82,6 +82,8 @@ pub struct WebKit {
     pub settings: WebSettings,
     /// The local command line's key.
     pub local: LocalKey,
+    /// Who looks after sandboxes.
+    pub sandboxes: Arc<dyn SandboxCare>,
     /// Set when streams are to end.
     pub closing: CancellationToken,
     pub(super) guards: Mutex<Guards>,
@@ -106,6 +108,7 @@ impl WebKit {
         metrics: Metrics,
         settings: WebSettings,
         local: LocalKey,
+        sandboxes: Arc<dyn SandboxCare>,
         closing: CancellationToken,
     ) -> Self {
         let server = &settings.server;
@@ -114,6 +117,6 @@ impl WebKit {
             pace: Buckets::new(server.requests_per_minute),
             lockout: Lockout::new(server.lockout_failures, server.lockout_ms),
         });
-        Self { doors, registry, files, clock, metrics, settings, local, closing, guards }
+        Self { doors, registry, files, clock, metrics, settings, local, sandboxes, closing, guards }
     }
 }

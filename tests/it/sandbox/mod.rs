@@ -1,0 +1,10 @@
+//! Sandboxes in real gVisor: what holds, what bites, what is left behind. `scripts/services` starts what they need.
+
+mod bench;
+mod building;
+mod configured;
+mod isolation;
+mod limits;
+mod owners;
+mod secrets;
+mod streams;
