@@ -7,7 +7,7 @@ use bollard::models::{
     MountBindOptionsPropagationEnum, MountType, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use crate::ports::sandbox::{ExecUser, Mount, Owner, SandboxLimits, SandboxSpec};
+use crate::ports::sandbox::{ExecUser, Mount, Owner, SandboxLimits, SandboxSpec, place};
 
 use super::settings::SandboxSettings;
 
@@ -24,11 +24,6 @@ pub(super) const ID: &str = "atoll.id";
 pub(super) const USER: u32 = 1001;
 /// Who carries its connections out: another one, so that whoever works cannot reach into it through `/proc`.
 const RELAY_USER: u32 = 1002;
-/// Where work is seen.
-pub(super) const WORKSPACE: &str = "/workspace";
-/// The home inside.
-pub(super) const AGENT_HOME: &str = "/home/agent";
-
 /// Threads of gVisor itself count too, and it dies without a word when it may not have one more.
 const GVISOR_THREADS: i64 = 4_096;
 /// Most processes where the machine's kernel counts them.
@@ -63,14 +58,14 @@ pub(super) fn refuse(spec: &SandboxSpec) -> Result<(), String> {
 /// The container that such a sandbox is.
 pub(super) fn container(spec: &SandboxSpec, settings: &SandboxSettings) -> ContainerCreateBody {
     let image = spec.image.clone().unwrap_or_else(|| settings.image.clone());
-    let home = ("HOME".to_owned(), AGENT_HOME.to_owned());
+    let home = ("HOME".to_owned(), place::HOME.to_owned());
     let env: std::collections::BTreeMap<_, _> = [home].into_iter().chain(spec.env.clone()).collect();
     let life = if spec.owner.kind == "check" { CHECK_LIFE } else { "infinity" };
     ContainerCreateBody {
         image: Some(image),
         user: Some(user(ExecUser::Agent)),
         hostname: Some("sandbox".into()),
-        working_dir: Some(WORKSPACE.into()),
+        working_dir: Some(place::WORKSPACE.into()),
         entrypoint: Some(vec!["sleep".into()]),
         cmd: Some(vec![life.into()]),
         env: Some(env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
@@ -162,9 +157,9 @@ fn tmpfs(spec: &SandboxSpec) -> HashMap<String, String> {
         ("/tmp".to_owned(), format!("rw,exec,nosuid,nodev,size={size},mode=1777")),
         ("/run/agent".to_owned(), "rw,nosuid,nodev,size=16777216,mode=1777".to_owned()),
     ]);
-    for place in [WORKSPACE, AGENT_HOME] {
-        if !spec.mounts.iter().any(|mount| mount.inside == place) {
-            all.insert(place.to_owned(), format!("rw,exec,nosuid,nodev,size={size},mode=1777"));
+    for inside in [place::WORKSPACE, place::HOME] {
+        if !spec.mounts.iter().any(|mount| mount.inside == inside) {
+            all.insert(inside.to_owned(), format!("rw,exec,nosuid,nodev,size={size},mode=1777"));
         }
     }
     all

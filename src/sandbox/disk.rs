@@ -13,6 +13,11 @@ pub(super) fn verdict(folders: &[PathBuf], most: u64) -> Option<String> {
     judge(folders, most, MOST_FILES).err().or_else(|| full(folders))
 }
 
+/// These folders hold more than so many bytes, or cannot be measured.
+pub(super) fn holds_more(folders: &[PathBuf], bytes: u64) -> bool {
+    judge(folders, bytes, MOST_FILES).is_err()
+}
+
 fn full(folders: &[PathBuf]) -> Option<String> {
     let low = folders.iter().filter_map(|folder| rustix::fs::statvfs(folder).ok());
     let low = low.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).min()?;

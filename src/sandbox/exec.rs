@@ -17,10 +17,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::ports::sandbox::{Exec, ExecSpec, SandboxError};
+use crate::ports::sandbox::{Exec, ExecSpec, SandboxError, place};
 
 use super::{
-    body::{self, WORKSPACE},
+    body,
     connection::Connection,
     life::{Fate, ending, gone},
 };
@@ -55,7 +55,7 @@ pub(super) async fn start(
         env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         cmd: Some(spec.argv),
         user: Some(body::user(spec.user)),
-        working_dir: Some(spec.folder.unwrap_or_else(|| WORKSPACE.to_owned())),
+        working_dir: Some(spec.folder.unwrap_or_else(|| place::WORKSPACE.to_owned())),
         ..Default::default()
     };
     let fault = |error| connection.fault("starting a program", error);

@@ -129,10 +129,12 @@ impl Sandboxes for DockerSandboxes {
             // Whoever asked may go away in the middle: then it is ended again, not left behind.
             tokio::spawn(async move {
                 let image = spec.image.clone().unwrap_or_else(|| all.settings.image.clone());
-                let made = match all.prove(&image).await {
-                    Ok(()) => all.make(spec).await,
-                    Err(error) => Err(error),
+                let made = async {
+                    all.prove(&image).await?;
+                    all.trim_cache(&spec).await?;
+                    all.make(spec).await
                 };
+                let made = made.await;
                 if let Err(Ok(unwanted)) = answer.send(made)
                     && let Err(error) = unwanted.kill().await
                 {

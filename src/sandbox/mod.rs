@@ -4,6 +4,7 @@
 
 mod advice;
 mod body;
+mod cache;
 mod care;
 mod checks;
 mod connection;
@@ -16,6 +17,7 @@ mod life;
 mod maker;
 pub mod mux;
 mod relay;
+mod relay_check;
 mod self_test;
 mod settings;
 mod tar;

@@ -12,14 +12,16 @@ use crate::{
     domain::Millis,
     ports::sandbox::{
         Check, Evidence, Exec, ExecSpec, Mount, Owner, Sandbox, SandboxError, SandboxLimits, SandboxSpec,
+        place,
     },
 };
 
 use super::{
     advice,
-    body::{AGENT_HOME, WORKSPACE},
     checks::{Ground, Judged, Probe, Seen, in_a_job_s, of_limits},
     maker::DockerSandboxes,
+    relay::install_relay,
+    relay_check::carried,
 };
 
 /// How long what was shown is believed.
@@ -131,7 +133,7 @@ impl DockerSandboxes {
 
     async fn ask_like_a_job(&self, image: &str, ground: &Ground) -> Result<Vec<Check>, SandboxError> {
         let place = self.settings.folder.join("checks").join(format!("{:032x}", self.clock.fresh()));
-        let mounts: Vec<Mount> = [("workspace", WORKSPACE), ("home", AGENT_HOME)]
+        let mounts: Vec<Mount> = [("workspace", place::WORKSPACE), ("home", place::HOME)]
             .map(|(name, inside)| Mount {
                 host: place.join(name),
                 inside: inside.to_owned(),
@@ -142,7 +144,9 @@ impl DockerSandboxes {
             let made = std::fs::create_dir_all(&mount.host);
             made.map_err(|error| SandboxError::Engine(format!("{}: {error}", mount.host.display())))?;
         }
-        let spec = self.check_spec(image, ground.limits, mounts);
+        let relay = install_relay(&self.settings.folder);
+        let relay = relay.map_err(|error| SandboxError::Engine(format!("installing the relay: {error}")))?;
+        let spec = self.check_spec(image, ground.limits, mounts).with_relay(relay);
         let outcome = self.ask_all(spec, ground).await;
         self.clear(&place).await?;
         outcome
@@ -156,6 +160,7 @@ impl DockerSandboxes {
             checks.push(ask(&*sandbox, probe, ground).await);
         }
         checks.push(check("streams", round_trip(&*sandbox).await));
+        checks.push(check("relay", carried(&*sandbox).await));
         let (every, most) = (self.settings.disk_every.as_secs_f32(), self.settings.disk_bytes >> 20);
         checks
             .push(held("disk", format!("no hard quota: measured every {every} s, ended beyond {most} MiB")));
@@ -203,7 +208,7 @@ impl DockerSandboxes {
         let host = found.host_config.unwrap_or_default();
         let memory = i64::try_from(ground.limits.memory_bytes).ok();
         let options = host.security_opt.unwrap_or_default();
-        let ours = |name: &str| name == WORKSPACE || name == AGENT_HOME;
+        let ours = |name: &str| [place::WORKSPACE, place::HOME, place::RELAY].contains(&name);
         let mounts = found.mounts.unwrap_or_default();
         let foreign = mounts.iter().filter_map(|mount| mount.destination.as_deref()).find(|at| !ours(at));
         let wanted = [
@@ -253,20 +258,24 @@ async fn round_trip(sandbox: &dyn Sandbox) -> Judged {
 }
 
 /// What a program said, as bytes.
-struct Said {
+pub(super) struct Said {
     code: Option<i64>,
     out: Vec<u8>,
     err: Vec<u8>,
 }
 
 impl Said {
-    fn told(self) -> Seen {
+    pub(super) fn told(self) -> Seen {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Seen { code: self.code, out: text(&self.out), err: text(&self.err) }
     }
 }
 
-async fn run(sandbox: &dyn Sandbox, argv: Vec<String>, input: Option<Bytes>) -> Result<Said, SandboxError> {
+pub(super) async fn run(
+    sandbox: &dyn Sandbox,
+    argv: Vec<String>,
+    input: Option<Bytes>,
+) -> Result<Said, SandboxError> {
     let work = async {
         let Exec { stdin, mut stdout, mut stderr, exit } =
             sandbox.exec(ExecSpec { argv, ..ExecSpec::default() }).await?;

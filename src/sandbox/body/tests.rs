@@ -40,7 +40,7 @@ fn spec(inside: &str) -> SandboxSpec {
 
 #[test]
 fn a_container_has_no_network_no_rights_and_its_limits() {
-    let body = container(&spec(WORKSPACE), &settings("runsc"));
+    let body = container(&spec(place::WORKSPACE), &settings("runsc"));
     assert_eq!(body.image.as_deref(), Some("usual:1"));
     assert_eq!(body.user.as_deref(), Some("1001:1001"));
     assert_eq!(body.env.unwrap(), ["CI=1", "HOME=/home/agent"]);
@@ -57,7 +57,10 @@ fn a_container_has_no_network_no_rights_and_its_limits() {
     assert!(host.binds.is_none() && host.devices.is_none() && host.cap_add.is_none());
     let tmp = host.tmpfs.unwrap();
     assert!(tmp["/tmp"].contains("exec") && tmp["/tmp"].contains("size=8192"), "{tmp:?}");
-    assert!(tmp.contains_key(AGENT_HOME) && !tmp.contains_key(WORKSPACE), "memory where no folder is given");
+    assert!(
+        tmp.contains_key(place::HOME) && !tmp.contains_key(place::WORKSPACE),
+        "memory where no folder is given"
+    );
     let mounts = host.mounts.unwrap();
     assert_eq!(mounts[0].source.as_deref(), Some("/srv/work"));
     let labels = body.labels.unwrap();
@@ -67,7 +70,7 @@ fn a_container_has_no_network_no_rights_and_its_limits() {
 
 #[test]
 fn processes_are_counted_where_it_can_be_done() {
-    let of = |runtime: &str| container(&spec(WORKSPACE), &settings(runtime)).host_config.unwrap();
+    let of = |runtime: &str| container(&spec(place::WORKSPACE), &settings(runtime)).host_config.unwrap();
     let names = |host: &HostConfig| -> Vec<String> {
         host.ulimits.iter().flatten().filter_map(|limit| limit.name.clone()).collect()
     };
@@ -84,14 +87,14 @@ fn what_could_hide_the_system_or_name_nothing_is_refused() {
     {
         assert!(refuse(&spec(inside)).is_err(), "{inside}");
     }
-    for inside in [WORKSPACE, AGENT_HOME, "/opt/rt", "/cache/npm"] {
+    for inside in [place::WORKSPACE, place::HOME, "/opt/rt", "/cache/npm"] {
         assert_eq!(refuse(&spec(inside)), Ok(()));
     }
-    let mut root = spec(WORKSPACE);
+    let mut root = spec(place::WORKSPACE);
     root.mounts[0].host = "/".into();
     assert!(refuse(&root).is_err());
     for name in ["", "A=B", "A\0"] {
-        let mut odd = spec(WORKSPACE);
+        let mut odd = spec(place::WORKSPACE);
         odd.env.insert(name.into(), "1".into());
         assert!(refuse(&odd).is_err(), "{name:?}");
     }
@@ -99,7 +102,7 @@ fn what_could_hide_the_system_or_name_nothing_is_refused() {
 
 #[test]
 fn a_check_s_container_does_not_outlive_its_forgetting() {
-    let mut check = spec(WORKSPACE);
+    let mut check = spec(place::WORKSPACE);
     assert_eq!(container(&check, &settings("runsc")).cmd.unwrap(), ["infinity"]);
     check.owner.kind = "check".into();
     assert_eq!(container(&check, &settings("runsc")).cmd.unwrap(), [CHECK_LIFE]);

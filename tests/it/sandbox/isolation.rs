@@ -49,6 +49,7 @@ async fn every_check_holds_in_real_gvisor_and_nothing_is_left_of_it() {
             "environment",
             "git",
             "streams",
+            "relay",
             "disk",
             "limit of /tmp",
             "limit of a file",

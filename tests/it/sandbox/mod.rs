@@ -2,9 +2,11 @@
 
 mod bench;
 mod building;
+mod caches;
 mod configured;
 mod isolation;
 mod limits;
 mod owners;
 mod secrets;
 mod streams;
+mod way_out;
