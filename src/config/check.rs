@@ -67,6 +67,11 @@ pub(super) fn build(settings: &mut Settings<'_>) -> Option<Config> {
         user_caps: caps(settings, "budgets.user_day"),
         channels: channels(settings),
         sandbox: sandbox(settings),
+        jobs: jobs(settings),
+        git: Git {
+            ssh_key: settings.text("git.ssh_key", "git.ssh_key").map(PathBuf::from),
+            known_hosts: settings.text("git.known_hosts", "git.known_hosts").map(PathBuf::from),
+        },
         skills: skills(settings),
         planned,
     })
@@ -240,6 +245,27 @@ fn channels(settings: &Settings<'_>) -> BTreeMap<String, Channel> {
         messages_per_minute: 0,
     };
     BTreeMap::from([("api".to_owned(), api), ("terminal".to_owned(), terminal)])
+}
+
+fn jobs(settings: &Settings<'_>) -> Jobs {
+    let int = |path| settings.int(path, path);
+    let ms = |path, unit: f64| settings.number(path, path).map_or(0.0, |number| number * unit);
+    let keep = ms("jobs.keep_days", 86_400_000.0) as i64;
+    Jobs {
+        parallel: int("jobs.parallel") as usize,
+        restarts: int("jobs.restarts") as u32,
+        turns: int("jobs.turns") as u32,
+        quiet_ms: ms("jobs.quiet_minutes", 60_000.0) as u64,
+        command_ms: ms("jobs.command_minutes", 60_000.0) as u64,
+        approval_ms: ms("jobs.approval_hours", 3_600_000.0) as i64,
+        author_email: settings.text("jobs.author_email", "jobs.author_email").unwrap_or_default(),
+        keep_ms: (keep > 0).then_some(keep),
+        caps: Caps {
+            tokens: Some(int("budgets.job.tokens")).filter(|tokens| *tokens > 0),
+            micros: Some(ms("budgets.job.usd", 1e6).round() as u64).filter(|micros| *micros > 0),
+            ..Caps::default()
+        },
+    }
 }
 
 fn sandbox(settings: &Settings<'_>) -> Sandbox {

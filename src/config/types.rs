@@ -29,6 +29,10 @@ pub struct Config {
     pub channels: BTreeMap<String, Channel>,
     /// Where untrusted programs run.
     pub sandbox: Sandbox,
+    /// Coding jobs.
+    pub jobs: Jobs,
+    /// Repositories over ssh.
+    pub git: Git,
     /// Skills, by name, where the file says something about them.
     pub skills: BTreeMap<String, Skill>,
     /// Keys that are given and have no effect yet.
@@ -194,4 +198,36 @@ pub struct Sandbox {
     pub tmp_mib: u64,
     /// All that its folders may hold, in MiB.
     pub disk_mib: u64,
+}
+
+/// Coding jobs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Jobs {
+    /// How many run at once.
+    pub parallel: usize,
+    /// How often an engine that fell is started again.
+    pub restarts: u32,
+    /// How often an engine asks its model at most.
+    pub turns: u32,
+    /// Longest silence of an engine, in milliseconds.
+    pub quiet_ms: u64,
+    /// Longest time of a command, in milliseconds.
+    pub command_ms: u64,
+    /// How long a question stays open, in milliseconds.
+    pub approval_ms: i64,
+    /// The address that commits are by.
+    pub author_email: String,
+    /// How long workspaces are kept, in milliseconds; `None` for ever.
+    pub keep_ms: Option<i64>,
+    /// Most that one job may spend.
+    pub caps: Caps,
+}
+
+/// Repositories over ssh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Git {
+    /// The private key; `None` for the home's own.
+    pub ssh_key: Option<PathBuf>,
+    /// The hosts that are known; `None` for the home's own.
+    pub known_hosts: Option<PathBuf>,
 }

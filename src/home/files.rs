@@ -68,7 +68,7 @@ async fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The last part of a name, without what could mislead a terminal or a header.
-fn plain_name(name: &str) -> String {
+pub(super) fn plain_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let plain: String = last.chars().filter(|c| !c.is_control() && *c != '"').take(NAME).collect();
     let plain = plain.trim().trim_start_matches('.').to_owned();

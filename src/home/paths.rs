@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::domain::ids::JobId;
+
 /// The home folder.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -74,6 +76,23 @@ impl Home {
     /// The cache of package managers of one project, which its sandboxes share with no other's.
     pub fn cache(&self, project: &str) -> PathBuf {
         self.root.join("caches").join(project)
+    }
+
+    /// What a coding job keeps beside its repository: its sandboxes' home, its log, its artefacts.
+    pub fn job(&self, job: &JobId) -> PathBuf {
+        // Ids are Atoll's own; whatever else comes stays below the folder all the same.
+        let plain: String = job.as_str().chars().filter(char::is_ascii_alphanumeric).collect();
+        self.root.join("jobs").join(plain)
+    }
+
+    /// Mirrors of projects, repositories and workspaces of coding jobs.
+    pub fn repos(&self) -> PathBuf {
+        self.root.join("repos")
+    }
+
+    /// The key and the known hosts for repositories over ssh.
+    pub fn ssh(&self) -> PathBuf {
+        self.root.join("ssh")
     }
 
     /// Logs of the daemon.

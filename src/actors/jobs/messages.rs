@@ -8,7 +8,7 @@ use crate::{
         approval::{Choice, Verdict},
         audit::Act,
         ids::{ApprovalId, JobId},
-        job::{NewTask, Task},
+        job::{NewTask, Task, Wish},
     },
 };
 
@@ -46,13 +46,11 @@ pub enum JobOrder {
     Cancel,
     /// Try again: one that waits for isolation at once, one that is over from its instruction on.
     Retry,
-    /// Go on with this instruction, on its branch and in its session; only when it is over or waits for an answer about
-    /// its work, which is then rejected with this.
+    /// Go on with this instruction, on its branch and in its session; only when it is over. Work that waits for an answer
+    /// is rejected with the instruction as the reason instead.
     Continue {
         /// The instruction.
         instruction: String,
-        /// Who says so.
-        by: String,
     },
     /// A word into the running work.
     Steer {
@@ -84,3 +82,13 @@ pub struct TellJob {
 #[derive(Message, Debug, Clone, Copy)]
 #[rtype(result = "()")]
 pub struct JobsTick;
+
+/// A job wants to run. Answered when there is room: true, or false when it does not want to any more.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "bool")]
+pub(super) struct WantSlot(pub(super) Wish);
+
+/// A job runs no more, or does not want to.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "()")]
+pub(super) struct FreeSlot(pub(super) JobId);

@@ -1,0 +1,117 @@
+//! Folders of coding jobs in the home: what their sandboxes see as a home, what came with them, and what was set up.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::{Home, files::plain_name};
+use crate::{
+    domain::ids::{JobId, ProjectId},
+    ports::job_places::{ATTACHMENTS, JobPlaces},
+};
+
+/// The file that says that the set-up of a job's workspace was done.
+const SET_UP: &str = "set-up";
+
+/// The folders of a home.
+#[derive(Clone)]
+pub struct HomeJobPlaces {
+    home: Home,
+}
+
+impl HomeJobPlaces {
+    /// Folders in this home.
+    pub fn new(home: Home) -> Self {
+        Self { home }
+    }
+}
+
+impl JobPlaces for HomeJobPlaces {
+    fn home(&self, job: &JobId) -> BoxFuture<'static, io::Result<PathBuf>> {
+        let folder = self.home.job(job).join("home");
+        Box::pin(async move {
+            tokio::fs::create_dir_all(&folder).await?;
+            Ok(folder)
+        })
+    }
+
+    fn cache(&self, project: &ProjectId) -> PathBuf {
+        self.home.cache(project.as_str())
+    }
+
+    fn attach(
+        &self,
+        workspace: PathBuf,
+        files: Vec<(String, Bytes)>,
+    ) -> BoxFuture<'static, io::Result<()>> {
+        let work = tokio::task::spawn_blocking(move || attach(&workspace, &files));
+        Box::pin(async move { work.await.map_err(io::Error::other)? })
+    }
+
+    fn is_set_up(&self, job: &JobId) -> bool {
+        self.home.job(job).join(SET_UP).is_file()
+    }
+
+    fn set_up(&self, job: &JobId, done: bool) -> io::Result<()> {
+        let folder = self.home.job(job);
+        fs::create_dir_all(&folder)?;
+        if done {
+            return fs::write(folder.join(SET_UP), b"");
+        }
+        match fs::remove_file(folder.join(SET_UP)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes files beside the work, under names of their own, where git ignores them.
+fn attach(workspace: &Path, files: &[(String, Bytes)]) -> io::Result<()> {
+    let folder = workspace.join(ATTACHMENTS);
+    fs::create_dir_all(&folder)?;
+    for (place, (name, bytes)) in files.iter().enumerate() {
+        let name = plain_name(name);
+        let taken = files[..place].iter().any(|(other, _)| plain_name(other) == name);
+        let name = if taken { format!("{}-{name}", place + 1) } else { name };
+        fs::write(folder.join(name), bytes)?;
+    }
+    // The project's own .gitignore stays as it is.
+    fs::write(folder.join(".gitignore"), "*\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_lie_under_plain_names_of_their_own_and_are_ignored() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| (name.to_owned(), Bytes::from_static(b"x"));
+        attach(folder.path(), &[file("a.png"), file("../../a.png"), file("a.png")]).unwrap();
+        let mut names: Vec<_> = fs::read_dir(folder.path().join(ATTACHMENTS))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names.len(), 4, "{names:?}");
+        assert!(names.iter().all(|name| !name.contains('/')));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something lies outside");
+    }
+
+    #[tokio::test]
+    async fn a_set_up_is_remembered_until_it_is_to_be_done_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(folder.path()).unwrap();
+        let (places, job) = (HomeJobPlaces::new(home), JobId::new("j1"));
+        places.set_up(&job, false).unwrap();
+        assert!(!places.is_set_up(&job));
+        places.set_up(&job, true).unwrap();
+        assert!(places.is_set_up(&job) && places.home(&job).await.unwrap().is_dir());
+        places.set_up(&job, false).unwrap();
+        assert!(!places.is_set_up(&job));
+    }
+}

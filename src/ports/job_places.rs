@@ -1,0 +1,32 @@
+//! Where everything of a job lies on the host beside its repository: what its sandboxes see and keep.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::domain::ids::{JobId, ProjectId};
+
+/// The folder inside the workspace where files lie that came with a job; git ignores it.
+pub const ATTACHMENTS: &str = ".atoll/attachments";
+
+/// Folders of jobs.
+pub trait JobPlaces: Send + Sync {
+    /// The home folder of a job's sandboxes, made if it is not there. It outlives them: engines keep their sessions in it.
+    fn home(&self, job: &JobId) -> BoxFuture<'static, std::io::Result<PathBuf>>;
+
+    /// The folder in which all jobs of a project, and no others, keep what package managers fetched.
+    fn cache(&self, project: &ProjectId) -> PathBuf;
+
+    /// Puts files into a workspace that no agent has seen yet, where git ignores them: names and bytes.
+    fn attach(&self, workspace: PathBuf, files: Vec<(String, Bytes)>) -> BoxFuture<'static, std::io::Result<()>>;
+
+    /// True when the set-up of this workspace was done.
+    fn is_set_up(&self, job: &JobId) -> bool;
+
+    /// Notes that the set-up was done, or is to be done again.
+    ///
+    /// # Errors
+    /// When the home cannot be written.
+    fn set_up(&self, job: &JobId, done: bool) -> std::io::Result<()>;
+}
