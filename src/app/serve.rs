@@ -23,7 +23,7 @@ use crate::{
         access::{hash_key, key_text},
         audit::Act,
     },
-    home::{Home, HomeFiles, HomePersonas, Lock, LockFault},
+    home::{Home, HomeFiles, HomeJobFiles, HomePersonas, Lock, LockFault},
     net::{Clients, install_tls},
     ports::{
         clock::{Clock, NoRandom},
@@ -43,6 +43,9 @@ use super::{
     parts::{Base, Doors, Parts},
     report,
 };
+
+/// How long the last lines of jobs' logs may take at the end.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -162,6 +165,7 @@ struct Town {
     doors: Doors,
     registry: Registry,
     files: Arc<dyn Files>,
+    job_files: Arc<HomeJobFiles>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     settings: WebSettings,
@@ -187,7 +191,12 @@ impl Town {
         let skills: SharedSkills = Arc::new(FolderSkills::load(places, &config.skills, Arc::clone(&files)));
         let personas =
             Arc::new(HomePersonas::new(home.root().to_owned(), Arc::clone(&skills), Arc::clone(&clock)));
-        let settings = WebSettings { server: config.server.clone(), planned: config.planned.clone() };
+        let job_files = Arc::new(HomeJobFiles::start(home.jobs(), config.jobs.log_bytes)?);
+        let settings = WebSettings {
+            server: config.server.clone(),
+            private_callbacks: config.jobs.private_callbacks,
+            planned: config.planned.clone(),
+        };
         let base = Base {
             store: home.store(),
             boot,
@@ -198,7 +207,7 @@ impl Town {
         let Assembled { root, doors, registry } =
             assemble(Parts { base, config, models: models.models, skills, personas });
         let closing = CancellationToken::new();
-        Ok((Self { doors, registry, files, clock, metrics, settings, closing }, root))
+        Ok((Self { doors, registry, files, job_files, clock, metrics, settings, closing }, root))
     }
 
     /// A fresh key for the command line of this machine, for its owner's eyes only.
@@ -219,12 +228,15 @@ impl Town {
                 subscribe: doors.subscribe.clone(),
                 skills: doors.skills.clone(),
                 providers: doors.providers.clone(),
+                submit: doors.submit.clone(),
+                tell_job: doors.tell_job.clone(),
                 db: doors.db.clone(),
                 restart: root.clone().recipient(),
                 inspect: root.clone().recipient(),
             },
             self.registry.clone(),
             Arc::clone(&self.files),
+            self.job_files.clone(),
             Arc::clone(&self.clock),
             self.metrics.clone(),
             self.settings.clone(),
@@ -289,6 +301,9 @@ async fn wait_and_end(
     let close = tokio::time::timeout(Duration::from_secs(10), root.send(Close));
     if close.await.is_err() {
         tracing::error!("the store did not close in time; nothing that was committed is lost");
+    }
+    if tokio::time::timeout(LAST_LINES, town.job_files.settle()).await.is_err() {
+        tracing::warn!("logs of jobs could not be written to their end");
     }
     tracing::info!("stopped");
 }

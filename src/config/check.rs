@@ -66,6 +66,10 @@ pub(super) fn build(settings: &mut Settings<'_>) -> Option<Config> {
         agent: agent(settings),
         user_caps: caps(settings, "budgets.user_day"),
         channels: channels(settings),
+        jobs: Jobs {
+            log_bytes: settings.int("jobs.log_mib", "jobs.log_mib") * 1024 * 1024,
+            private_callbacks: settings.bool("jobs.private_callbacks", "jobs.private_callbacks"),
+        },
         skills: skills(settings),
         planned,
     })

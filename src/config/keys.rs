@@ -265,6 +265,18 @@ pub const KEYS: &[Key] = &[
     key("channels.webhook.enabled", Kind::Planned, "false", "outbound webhook"),
     key("channels.webhook.callback_url", Kind::Planned, "", "outbound webhook: where to"),
     key("channels.webhook.secret", Kind::Planned, "", "outbound webhook: signing key"),
+    key(
+        "jobs.log_mib",
+        Kind::Int(1, 1_024),
+        "16",
+        "most of the log that is kept of one coding job, in MiB; the oldest lines are let go",
+    ),
+    key(
+        "jobs.private_callbacks",
+        Kind::Bool,
+        "false",
+        "take callback addresses of tasks that are private, loopback or local names",
+    ),
     key("sandbox.runtime", Kind::Planned, "runsc", "container runtime of coding jobs"),
     key("skills.*.enabled", Kind::Bool, "true", "offer this skill"),
     key(

@@ -27,6 +27,8 @@ pub struct Config {
     pub user_caps: Caps,
     /// Channels, by name.
     pub channels: BTreeMap<String, Channel>,
+    /// Coding jobs.
+    pub jobs: Jobs,
     /// Skills, by name, where the file says something about them.
     pub skills: BTreeMap<String, Skill>,
     /// Keys that are given and have no effect yet.
@@ -158,6 +160,15 @@ pub struct Channel {
     pub while_busy: WhileBusy,
     /// Messages a minute for each user; 0 for no limit.
     pub messages_per_minute: u32,
+}
+
+/// Coding jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jobs {
+    /// Most bytes of log of one job.
+    pub log_bytes: u64,
+    /// Callbacks may go to addresses that are not public.
+    pub private_callbacks: bool,
 }
 
 /// What the file says about a skill.

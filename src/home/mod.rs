@@ -1,11 +1,13 @@
-//! What lies in the home folder: its lock, the files of people and tools, the personas.
+//! What lies in the home folder: its lock, the files of people, tools and jobs, the personas.
 
 mod files;
+mod job_files;
 mod lock;
 mod paths;
 mod personas;
 
 pub use files::HomeFiles;
+pub use job_files::HomeJobFiles;
 pub use lock::{Lock, LockFault};
 pub use paths::{Home, HomeFault};
 pub use personas::HomePersonas;

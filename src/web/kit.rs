@@ -13,6 +13,7 @@ use crate::{
         db::messages::DbDoors,
         event_hub::messages::Subscribe,
         intake::messages::{Offer, Order},
+        jobs::messages::{Submit, TellJob},
         kernel::{Door, Registry},
         llm_pool::messages::Providers,
         root::messages::{Inspect, Restart},
@@ -24,7 +25,7 @@ use crate::{
         access::Principal,
         rate::{Buckets, Lockout},
     },
-    ports::{clock::Clock, files::Files, metrics::Metrics},
+    ports::{clock::Clock, files::Files, job_files::JobFiles, metrics::Metrics},
 };
 
 /// Whom handlers talk to.
@@ -42,6 +43,10 @@ pub struct WebDoors {
     pub skills: Door<ListSkills>,
     /// The models.
     pub providers: Door<Providers>,
+    /// To the jobs.
+    pub submit: Door<Submit>,
+    /// To the jobs.
+    pub tell_job: Door<TellJob>,
     /// The store.
     pub db: DbDoors,
     /// Start an actor again.
@@ -62,6 +67,8 @@ pub struct LocalKey {
 pub struct WebSettings {
     /// The server's part.
     pub server: config::Server,
+    /// Callbacks of tasks may go to addresses that are not public.
+    pub private_callbacks: bool,
     /// Keys that are given and have no effect yet.
     pub planned: Vec<String>,
 }
@@ -74,6 +81,8 @@ pub struct WebKit {
     pub registry: Registry,
     /// Files.
     pub files: Arc<dyn Files>,
+    /// Logs and artefacts of jobs.
+    pub job_files: Arc<dyn JobFiles>,
     /// Time and ids.
     pub clock: Arc<dyn Clock>,
     /// Counters.
@@ -102,6 +111,7 @@ impl WebKit {
         doors: WebDoors,
         registry: Registry,
         files: Arc<dyn Files>,
+        job_files: Arc<dyn JobFiles>,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         settings: WebSettings,
@@ -114,6 +124,6 @@ impl WebKit {
             pace: Buckets::new(server.requests_per_minute),
             lockout: Lockout::new(server.lockout_failures, server.lockout_ms),
         });
-        Self { doors, registry, files, clock, metrics, settings, local, closing, guards }
+        Self { doors, registry, files, job_files, clock, metrics, settings, local, closing, guards }
     }
 }
