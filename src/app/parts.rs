@@ -7,7 +7,7 @@ use crate::{
         db::messages::DbDoors,
         delivery::messages::Deliver,
         event_hub::messages::{Publish, Subscribe},
-        intake::messages::{Offer, Order},
+        intake::messages::{Answers, Offer, Order},
         jobs::messages::{Submit, TellJob},
         kernel::{Door, Placement},
         llm_pool::messages::{Complete, Providers},
@@ -90,6 +90,16 @@ pub struct Doors {
 }
 
 impl Doors {
+    /// Where answers to questions go.
+    pub(super) fn answers(&self) -> Answers {
+        Answers {
+            decide: self.db.write.decide.clone(),
+            project: self.db.read.find_project.clone(),
+            command: self.command.clone(),
+            tell_job: self.tell_job.clone(),
+        }
+    }
+
     /// Doors with nobody behind them yet.
     pub(super) fn closed() -> Self {
         fn by_channel<T>(door: impl Fn() -> T) -> HashMap<&'static str, T> {

@@ -224,7 +224,7 @@ impl Town {
             WebDoors {
                 offer: doors.offer.clone(),
                 order: doors.order.clone(),
-                command: doors.command.clone(),
+                answers: doors.answers(),
                 subscribe: doors.subscribe.clone(),
                 skills: doors.skills.clone(),
                 providers: doors.providers.clone(),

@@ -12,12 +12,11 @@ use crate::{
     actors::{
         db::messages::DbDoors,
         event_hub::messages::Subscribe,
-        intake::messages::{Offer, Order},
+        intake::messages::{Answers, Offer, Order},
         jobs::messages::{Submit, TellJob},
         kernel::{Door, Registry},
         llm_pool::messages::Providers,
         root::messages::{Inspect, Restart},
-        router::messages::Command,
         skill_host::messages::ListSkills,
     },
     config,
@@ -35,8 +34,8 @@ pub struct WebDoors {
     pub offer: HashMap<&'static str, Door<Offer>>,
     /// Orders, by channel.
     pub order: HashMap<&'static str, Door<Order>>,
-    /// To sessions.
-    pub command: Door<Command>,
+    /// Where answers to questions go.
+    pub answers: Answers,
     /// To watch.
     pub subscribe: Door<Subscribe>,
     /// The skills.

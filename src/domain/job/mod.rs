@@ -5,12 +5,14 @@
 //! end as failed or cancelled, or wait parked for a person.
 
 mod apply;
+mod callback;
 mod entry;
 mod event;
 mod state;
 mod step;
 mod task;
 
+pub use callback::{BadCallback, check_callback};
 pub use entry::{Candidate, Closed, Entry, Outcome, VerifyRun, Wait};
 pub use event::{Effect, Event, Limits};
 pub use state::{Job, JournalFault, Opening, Phase};
