@@ -215,6 +215,19 @@ pub fn may_answer(approval: &Approval, answer: &Answer) -> Result<(), Refusal> {
     }
 }
 
+/// Checks that a question of this kind can be answered in this way.
+///
+/// # Errors
+/// [`Refusal::Choice`] when it cannot.
+pub fn fits(subject: &Subject, choice: Choice) -> Result<(), Refusal> {
+    match (subject, choice) {
+        (_, Choice::Plain)
+        | (Subject::Commit { .. }, Choice::NoRequest)
+        | (Subject::Host { .. }, Choice::Job | Choice::Project) => Ok(()),
+        (_, choice) => Err(Refusal::Choice(choice)),
+    }
+}
+
 /// Why an answer was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -235,4 +248,11 @@ pub enum Refusal {
     /// It takes somebody else.
     #[error("only an owner may raise a budget or open the network to a job")]
     OwnersOnly,
+    /// It is another kind of question.
+    #[error(
+        "this question cannot be answered with `{}`: a commit takes `plain` or `no_request`, a host `plain`, `job` or \
+         `project`, anything else only `plain`",
+        .0.as_str()
+    )]
+    Choice(Choice),
 }

@@ -31,6 +31,13 @@ impl Outcome {
             Self::Cancelled => "cancelled",
         }
     }
+
+    /// Reads a stored word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Done, Self::Unchanged, Self::Rejected, Self::Failed, Self::Cancelled]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+    }
 }
 
 /// The end of a job, until somebody continues it.
