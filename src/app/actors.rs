@@ -362,7 +362,7 @@ fn intake_doors(doors: &Doors) -> IntakeDoors {
         command: doors.command.clone(),
         known: doors.db.read.known.clone(),
         answer: doors.db.write.answer_direct.clone(),
-        decide: doors.db.write.decide.clone(),
+        answers: doors.answers(),
         memories: doors.db.read.list_memories.clone(),
         under_way: doors.db.read.under_way.clone(),
         today: doors.db.read.today.clone(),

@@ -7,7 +7,8 @@ use crate::{
         db::messages::DbDoors,
         delivery::messages::Deliver,
         event_hub::messages::{Publish, Subscribe},
-        intake::messages::{Offer, Order},
+        intake::messages::{Answers, Offer, Order},
+        jobs::messages::{Submit, TellJob},
         kernel::{Door, Placement},
         llm_pool::messages::{Complete, Providers},
         outbox::messages::Fresh,
@@ -76,6 +77,10 @@ pub struct Doors {
     pub command: Door<Command>,
     /// To the router.
     pub restart_session: Door<RestartSession>,
+    /// To the jobs.
+    pub submit: Door<Submit>,
+    /// To the jobs.
+    pub tell_job: Door<TellJob>,
     /// To the intakes, by channel.
     pub offer: HashMap<&'static str, Door<Offer>>,
     /// To the intakes, by channel.
@@ -85,6 +90,16 @@ pub struct Doors {
 }
 
 impl Doors {
+    /// Where answers to questions go.
+    pub(super) fn answers(&self) -> Answers {
+        Answers {
+            decide: self.db.write.decide.clone(),
+            project: self.db.read.find_project.clone(),
+            command: self.command.clone(),
+            tell_job: self.tell_job.clone(),
+        }
+    }
+
     /// Doors with nobody behind them yet.
     pub(super) fn closed() -> Self {
         fn by_channel<T>(door: impl Fn() -> T) -> HashMap<&'static str, T> {
@@ -103,6 +118,8 @@ impl Doors {
             route: Door::closed("the router"),
             command: Door::closed("the router"),
             restart_session: Door::closed("the router"),
+            submit: Door::closed("the jobs"),
+            tell_job: Door::closed("the jobs"),
             offer: by_channel(|| Door::closed("the intake")),
             order: by_channel(|| Door::closed("the intake")),
             tick: Door::closed("the scheduler"),

@@ -23,7 +23,7 @@ use crate::{
         access::{hash_key, key_text},
         audit::Act,
     },
-    home::{Home, HomeFiles, HomePersonas, Lock, LockFault},
+    home::{Home, HomeFiles, HomeJobFiles, HomePersonas, Lock, LockFault},
     net::{Clients, install_tls},
     ports::{
         clock::{Clock, NoRandom},
@@ -45,6 +45,9 @@ use super::{
     report,
     sandbox::sandboxes,
 };
+
+/// How long the last lines of jobs' logs may take at the end.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -164,6 +167,7 @@ struct Town {
     doors: Doors,
     registry: Registry,
     files: Arc<dyn Files>,
+    job_files: Arc<HomeJobFiles>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     settings: WebSettings,
@@ -190,8 +194,13 @@ impl Town {
         let skills: SharedSkills = Arc::new(FolderSkills::load(places, &config.skills, Arc::clone(&files)));
         let personas =
             Arc::new(HomePersonas::new(home.root().to_owned(), Arc::clone(&skills), Arc::clone(&clock)));
-        let settings = WebSettings { server: config.server.clone(), planned: config.planned.clone() };
-        let sandboxes = sandboxes(home, &config.sandbox);
+        let coding = Coding::open(home, &config, env, &clock, &files, &models.models)?;
+        let (job_files, sandboxes) = (Arc::clone(&coding.files), Arc::clone(&coding.sandboxes));
+        let settings = WebSettings {
+            server: config.server.clone(),
+            private_callbacks: config.jobs.private_callbacks,
+            planned: config.planned.clone(),
+        };
         let base = Base {
             store: home.store(),
             boot,
@@ -202,7 +211,7 @@ impl Town {
         let Assembled { root, doors, registry } =
             assemble(Parts { base, config, models: models.models, skills, personas });
         let closing = CancellationToken::new();
-        Ok((Self { doors, registry, files, clock, metrics, settings, sandboxes, closing }, root))
+        Ok((Self { doors, registry, files, job_files, clock, metrics, settings, sandboxes, closing }, root))
     }
 
     /// A fresh key for the command line of this machine, for its owner's eyes only.
@@ -219,16 +228,19 @@ impl Town {
             WebDoors {
                 offer: doors.offer.clone(),
                 order: doors.order.clone(),
-                command: doors.command.clone(),
+                answers: doors.answers(),
                 subscribe: doors.subscribe.clone(),
                 skills: doors.skills.clone(),
                 providers: doors.providers.clone(),
+                submit: doors.submit.clone(),
+                tell_job: doors.tell_job.clone(),
                 db: doors.db.clone(),
                 restart: root.clone().recipient(),
                 inspect: root.clone().recipient(),
             },
             self.registry.clone(),
             Arc::clone(&self.files),
+            self.job_files.clone(),
             Arc::clone(&self.clock),
             self.metrics.clone(),
             self.settings.clone(),
@@ -294,6 +306,9 @@ async fn wait_and_end(
     let close = tokio::time::timeout(Duration::from_secs(10), root.send(Close));
     if close.await.is_err() {
         tracing::error!("the store did not close in time; nothing that was committed is lost");
+    }
+    if tokio::time::timeout(LAST_LINES, town.job_files.settle()).await.is_err() {
+        tracing::warn!("logs of jobs could not be written to their end");
     }
     tracing::info!("stopped");
 }

@@ -259,6 +259,8 @@ fn jobs(settings: &Settings<'_>) -> Jobs {
         command_ms: ms("jobs.command_minutes", 60_000.0) as u64,
         approval_ms: ms("jobs.approval_hours", 3_600_000.0) as i64,
         author_email: settings.text("jobs.author_email", "jobs.author_email").unwrap_or_default(),
+        log_bytes: int("jobs.log_mib") * 1024 * 1024,
+        private_callbacks: settings.bool("jobs.private_callbacks", "jobs.private_callbacks"),
         keep_ms: (keep > 0).then_some(keep),
         caps: Caps {
             tokens: Some(int("budgets.job.tokens")).filter(|tokens| *tokens > 0),

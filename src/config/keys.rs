@@ -273,6 +273,7 @@ pub const KEYS: &[Key] = &[
     key("channels.webhook.callback_url", Kind::Planned, "", "outbound webhook: where to"),
     key("channels.webhook.secret", Kind::Planned, "", "outbound webhook: signing key"),
     key(
+<<<<<<< HEAD
         "sandbox.runtime",
         Kind::Choice(&["runsc", "runc"]),
         "runsc",
@@ -315,6 +316,19 @@ pub const KEYS: &[Key] = &[
     ),
     key("git.ssh_key", Kind::Text, "", "private key for repositories over ssh; `ssh/id_ed25519` in the home by default"),
     key("git.known_hosts", Kind::Text, "", "hosts that are known over ssh; `ssh/known_hosts` in the home by default"),
+=======
+        "jobs.log_mib",
+        Kind::Int(1, 1_024),
+        "16",
+        "most of the log that is kept of one coding job, in MiB; the oldest lines are let go",
+    ),
+    key(
+        "jobs.private_callbacks",
+        Kind::Bool,
+        "false",
+        "take callback addresses of tasks that are private, loopback or local names",
+    ),
+>>>>>>> coding-w
     key("skills.*.enabled", Kind::Bool, "true", "offer this skill"),
     key(
         "skills.*.run_on_host",

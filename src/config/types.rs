@@ -217,6 +217,10 @@ pub struct Jobs {
     pub approval_ms: i64,
     /// The address that commits are by.
     pub author_email: String,
+    /// Most bytes of log of one job.
+    pub log_bytes: u64,
+    /// Callbacks may go to addresses that are not public.
+    pub private_callbacks: bool,
     /// How long workspaces are kept, in milliseconds; `None` for ever.
     pub keep_ms: Option<i64>,
     /// Most that one job may spend.

@@ -32,7 +32,7 @@ impl Home {
         make(root).map_err(|source| fault(root, source))?;
         let root = fs::canonicalize(root).map_err(|source| fault(root, source))?;
         let home = Self { root };
-        for folder in [home.files(), home.skills(), home.run(), home.logs(), home.users()] {
+        for folder in [home.files(), home.jobs(), home.skills(), home.run(), home.logs(), home.users()] {
             make(&folder).map_err(|source| fault(&folder, source))?;
         }
         Ok(home)
@@ -51,6 +51,11 @@ impl Home {
     /// Files of people and tools.
     pub fn files(&self) -> PathBuf {
         self.root.join("files")
+    }
+
+    /// Logs and artefacts of jobs.
+    pub fn jobs(&self) -> PathBuf {
+        self.root.join("jobs")
     }
 
     /// Own skills.

@@ -17,7 +17,7 @@ use crate::domain::{
 
 /// What a line of a log tells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum LogEvent {
     /// Where the job stands now.
     State {

@@ -9,7 +9,7 @@ use crate::domain::{
     access::Role,
     audit::Act,
     board::{Board, Refusal},
-    ids::{BotId, ProjectId, StoryId, UserId},
+    ids::{ApprovalId, BotId, JobId, ProjectId, StoryId, UserId},
     project::{Project, ProjectChange},
 };
 
@@ -137,6 +137,30 @@ pub fn of_bot(db: &Connection, bot: &BotId) -> Result<Option<Project>> {
     let sql =
         format!("SELECT {COLUMNS} FROM bots JOIN projects ON projects.id = project_id WHERE bots.id = ?1");
     let found = row(db, &sql, [bot.as_str()], read)?;
+    found.map(|project| with_members(db, project)).transpose()
+}
+
+/// The project of a job.
+///
+/// # Errors
+/// When the store fails.
+pub fn of_job(db: &Connection, job: &JobId) -> Result<Option<Project>> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM jobs JOIN projects ON projects.id = project_id WHERE jobs.id = ?1");
+    let found = row(db, &sql, [job.as_str()], read)?;
+    found.map(|project| with_members(db, project)).transpose()
+}
+
+/// The project of the job that asks something; `None` when no job asks it.
+///
+/// # Errors
+/// When the store fails.
+pub fn of_approval(db: &Connection, approval: &ApprovalId) -> Result<Option<Project>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM approvals JOIN jobs ON jobs.id = turn_id JOIN projects ON projects.id = project_id
+         WHERE approvals.id = ?1 AND conversation_id LIKE 'job/%'"
+    );
+    let found = row(db, &sql, [approval.as_str()], read)?;
     found.map(|project| with_members(db, project)).transpose()
 }
 

@@ -1,18 +1,15 @@
 //! `/api/v1/approvals`: questions that only people can answer.
 
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    actors::{
-        db::messages::{Decide, ListApprovals},
-        router::messages::{Command, To},
-        session::messages::Order,
-    },
+    actors::db::messages::ListApprovals,
     domain::{
         access::Role,
-        approval::{Answer, Choice, Status},
+        approval::{Answer, Approval, Choice, Status},
+        board::check_text,
         ids::{ApprovalId, UserId},
     },
 };
@@ -22,11 +19,15 @@ use super::{
     body::Maybe,
     error::{ApiError, ApiResult, ErrorBody},
     kit::WebKit,
+    membership::word,
     shapes::ApprovalShape,
 };
 
 const LISTED: usize = 100;
 const MOST: usize = 1_000;
+/// Longest reason, in characters.
+const LONGEST_REASON: usize = 10_000;
+const CHOICES: &str = "plain, no_request, job or project";
 
 /// Which questions.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -41,12 +42,15 @@ pub(super) struct ApprovalQuery {
     limit: Option<usize>,
 }
 
-/// Why.
+/// Why, and in which way.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Reason {
+pub(super) struct Reply {
     /// In plain words; the model is told.
     reason: Option<String>,
+    /// `plain` (the default): as it was asked, a host until the engine ends. `no_request`: a commit without a pull
+    /// request. `job`, `project`: a host for all of the job, or for all jobs of the project.
+    choice: Option<String>,
 }
 
 /// Questions.
@@ -82,17 +86,22 @@ pub(super) async fn list_approvals(
     Ok(web::Json(Approvals { approvals: found.into_iter().map(ApprovalShape::from).collect() }))
 }
 
-async fn decide(
+/// Answers a question as the one who calls, and tells whoever asked.
+pub(super) async fn decide(
     kit: &WebKit,
-    caller: Caller,
-    id: String,
+    caller: &Caller,
+    id: ApprovalId,
     allow: bool,
     reason: Option<String>,
-) -> ApiResult<HttpResponse> {
+    choice: Choice,
+) -> ApiResult<Approval> {
     let Caller(principal) = caller;
     principal.needs(Role::Developer)?;
+    if let Some(reason) = &reason {
+        check_text("reason", reason, 0, LONGEST_REASON, true)?;
+    }
     let answer = Answer {
-        id: ApprovalId::new(id),
+        id,
         approve: allow,
         reason,
         by: principal.name.clone(),
@@ -100,20 +109,27 @@ async fn decide(
         user: principal.user.clone(),
         owner: principal.role == Role::Owner,
         member: false,
-        choice: Choice::default(),
+        choice,
         now: kit.clock.now(),
     };
-    let decided = kit.doors.db.write.decide.ask(Decide { answer }).await?;
-    let to = To::One(decided.approval.conversation.clone());
-    let order = Order::Decided { approval: decided.approval.id.clone(), verdict: decided.verdict };
-    // If the session is down it finds the answer in the store when it is started again.
-    let _ = kit.doors.command.send(Command { to, order }).await;
-    Ok(HttpResponse::Ok().json(ApprovalShape::from(decided.approval)))
+    Ok(kit.doors.answers.give(answer, principal.role).await?.approval)
+}
+
+async fn answer(
+    kit: &WebKit,
+    caller: &Caller,
+    id: String,
+    allow: bool,
+    body: Reply,
+) -> ApiResult<web::Json<ApprovalShape>> {
+    let choice = word("choice", body.choice.as_deref(), Choice::parse, CHOICES)?.unwrap_or_default();
+    let approval = decide(kit, caller, ApprovalId::new(id), allow, body.reason, choice).await?;
+    Ok(web::Json(ApprovalShape::from(approval)))
 }
 
 /// Allow what was asked for. Works once; a second answer is refused with who decided.
 #[utoipa::path(
-    request_body = Reason,
+    request_body = Reply,
     params(("id" = String, Path, description = "the question")),
     responses((status = 200, body = ApprovalShape), (status = "4XX", body = ErrorBody)),
     security(("key" = [])), tag = "approvals",
@@ -123,14 +139,14 @@ pub(super) async fn approve(
     kit: web::Data<WebKit>,
     caller: Caller,
     path: web::Path<String>,
-    body: Maybe<Reason>,
-) -> ApiResult<HttpResponse> {
-    decide(&kit, caller, path.into_inner(), true, body.0.reason).await
+    body: Maybe<Reply>,
+) -> ApiResult<web::Json<ApprovalShape>> {
+    answer(&kit, &caller, path.into_inner(), true, body.0).await
 }
 
 /// Refuse what was asked for, with a reason that the model is told.
 #[utoipa::path(
-    request_body = Reason,
+    request_body = Reply,
     params(("id" = String, Path, description = "the question")),
     responses((status = 200, body = ApprovalShape), (status = "4XX", body = ErrorBody)),
     security(("key" = [])), tag = "approvals",
@@ -140,7 +156,7 @@ pub(super) async fn reject(
     kit: web::Data<WebKit>,
     caller: Caller,
     path: web::Path<String>,
-    body: Maybe<Reason>,
-) -> ApiResult<HttpResponse> {
-    decide(&kit, caller, path.into_inner(), false, body.0.reason).await
+    body: Maybe<Reply>,
+) -> ApiResult<web::Json<ApprovalShape>> {
+    answer(&kit, &caller, path.into_inner(), false, body.0).await
 }

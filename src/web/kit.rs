@@ -12,11 +12,11 @@ use crate::{
     actors::{
         db::messages::DbDoors,
         event_hub::messages::Subscribe,
-        intake::messages::{Offer, Order},
+        intake::messages::{Answers, Offer, Order},
+        jobs::messages::{Submit, TellJob},
         kernel::{Door, Registry},
         llm_pool::messages::Providers,
         root::messages::{Inspect, Restart},
-        router::messages::Command,
         skill_host::messages::ListSkills,
     },
     config,
@@ -24,7 +24,9 @@ use crate::{
         access::Principal,
         rate::{Buckets, Lockout},
     },
-    ports::{clock::Clock, files::Files, metrics::Metrics, sandbox_care::SandboxCare},
+    ports::{
+        clock::Clock, files::Files, job_files::JobFiles, metrics::Metrics, sandbox_care::SandboxCare,
+    },
 };
 
 /// Whom handlers talk to.
@@ -34,14 +36,18 @@ pub struct WebDoors {
     pub offer: HashMap<&'static str, Door<Offer>>,
     /// Orders, by channel.
     pub order: HashMap<&'static str, Door<Order>>,
-    /// To sessions.
-    pub command: Door<Command>,
+    /// Where answers to questions go.
+    pub answers: Answers,
     /// To watch.
     pub subscribe: Door<Subscribe>,
     /// The skills.
     pub skills: Door<ListSkills>,
     /// The models.
     pub providers: Door<Providers>,
+    /// To the jobs.
+    pub submit: Door<Submit>,
+    /// To the jobs.
+    pub tell_job: Door<TellJob>,
     /// The store.
     pub db: DbDoors,
     /// Start an actor again.
@@ -62,6 +68,8 @@ pub struct LocalKey {
 pub struct WebSettings {
     /// The server's part.
     pub server: config::Server,
+    /// Callbacks of tasks may go to addresses that are not public.
+    pub private_callbacks: bool,
     /// Keys that are given and have no effect yet.
     pub planned: Vec<String>,
 }
@@ -74,6 +82,8 @@ pub struct WebKit {
     pub registry: Registry,
     /// Files.
     pub files: Arc<dyn Files>,
+    /// Logs and artefacts of jobs.
+    pub job_files: Arc<dyn JobFiles>,
     /// Time and ids.
     pub clock: Arc<dyn Clock>,
     /// Counters.
@@ -104,6 +114,7 @@ impl WebKit {
         doors: WebDoors,
         registry: Registry,
         files: Arc<dyn Files>,
+        job_files: Arc<dyn JobFiles>,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         settings: WebSettings,
@@ -117,6 +128,6 @@ impl WebKit {
             pace: Buckets::new(server.requests_per_minute),
             lockout: Lockout::new(server.lockout_failures, server.lockout_ms),
         });
-        Self { doors, registry, files, clock, metrics, settings, local, sandboxes, closing, guards }
+        Self { doors, registry, files, job_files, clock, metrics, settings, local, sandboxes, closing, guards }
     }
 }

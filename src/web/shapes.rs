@@ -67,11 +67,13 @@ impl From<Memory> for MemoryShape {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ApprovalShape {
     id: String,
-    /// `tool` or `budget`.
+    /// `tool`, `budget`, `commit` or `host`.
     kind: &'static str,
     user_id: String,
     conversation_id: String,
     turn_id: String,
+    /// The coding job that asks, if one does.
+    job_id: Option<String>,
     /// Exactly what would be done.
     preview: String,
     /// What exactly it is bound to: the hash of tool and arguments, the tree of a commit, a host; empty for a budget.
@@ -83,10 +85,13 @@ pub(super) struct ApprovalShape {
     decided_by: Option<String>,
     decided_at: Option<String>,
     reason: Option<String>,
+    /// In which way it was answered: `plain`, `no_request`, `job` or `project`.
+    choice: &'static str,
 }
 
 impl From<Approval> for ApprovalShape {
     fn from(approval: Approval) -> Self {
+        let job = approval.job();
         let (kind, action) = match approval.subject {
             Subject::Tool { action, .. } => ("tool", action),
             Subject::Budget { .. } => ("budget", String::new()),
@@ -99,6 +104,7 @@ impl From<Approval> for ApprovalShape {
             user_id: approval.user.to_string(),
             conversation_id: approval.conversation.name().to_owned(),
             turn_id: approval.turn.to_string(),
+            job_id: job.map(|job| job.to_string()),
             preview: approval.preview,
             action,
             status: approval.status.as_str(),
@@ -107,6 +113,7 @@ impl From<Approval> for ApprovalShape {
             decided_by: approval.decided_by,
             decided_at: approval.decided_at.map(time),
             reason: approval.reason,
+            choice: approval.choice.as_str(),
         }
     }
 }

@@ -41,6 +41,7 @@ pub(crate) const LAYERS: &[Layer] = &[
 pub(crate) const STAGES: &[&[&str]] = &[
     &["root"],
     &["intake", "scheduler"],
+    &["jobs"],
     &["router"],
     &["session"],
     &["llm_pool", "skill_host"],

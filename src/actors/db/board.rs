@@ -54,6 +54,8 @@ read_op!(FindProject -> Option<Project>, |op, db| match &op.of {
     ProjectOf::Id(id) => projects::get(db, id),
     ProjectOf::Story(story) => projects::of_story(db, story),
     ProjectOf::Bot(bot) => projects::of_bot(db, bot),
+    ProjectOf::Job(job) => projects::of_job(db, job),
+    ProjectOf::Approval(approval) => projects::of_approval(db, approval),
 });
 read_op!(ListProjects -> (Vec<Project>, u64), |op, db| {
     projects::list(db, op.member.as_ref(), op.limit, op.offset)

@@ -23,7 +23,7 @@ use crate::{
     ports::clock::Clock,
 };
 
-use super::messages::{Offer, Order, Taken, What};
+use super::messages::{Answers, Offer, Order, Taken, What};
 
 /// Beyond this many messages in one moment senders are told to try again.
 const MAILBOX: usize = 2_048;
@@ -40,7 +40,7 @@ pub struct IntakeDoors {
     /// Stores a command with its answer.
     pub answer: Door<AnswerDirect>,
     /// Answers questions.
-    pub decide: Door<Decide>,
+    pub answers: Answers,
     /// What commands look up.
     pub memories: Door<ListMemories>,
     /// What is under way.

@@ -11,7 +11,9 @@ use crate::{
         skill_host::messages::ListSkills,
     },
     domain::{
-        Millis, approval,
+        Millis,
+        access::Role,
+        approval,
         budget::{Amount, Dimension},
         command::{BadCommand, Command, help},
         ids::ApprovalId,
@@ -124,14 +126,10 @@ async fn decide(
         choice: approval::Choice::default(),
         now,
     };
-    match doors.decide.ask(Decide { answer }).await {
-        Ok(decided) => {
-            let to = To::One(decided.approval.conversation);
-            let order = Order::Decided { approval: decided.approval.id, verdict: decided.verdict };
-            // If the session is down it finds the answer in the store when it is started again.
-            let _ = doors.command.send(router::Command { to, order }).await;
-            if approve { "Approved.".into() } else { "Rejected.".into() }
-        }
+    let role = if offer.owner { Role::Owner } else { Role::Developer };
+    match doors.answers.give(answer, role).await {
+        Ok(_) if approve => "Approved.".into(),
+        Ok(_) => "Rejected.".into(),
         Err(error) => format!("Not done: {error}."),
     }
 }

@@ -2,6 +2,8 @@
 
 use actix::prelude::*;
 
+pub use super::answers::Answers;
+
 use crate::domain::{
     ids::{ConversationId, InboundId, UserId},
     inbound::{NewInbound, Refused},

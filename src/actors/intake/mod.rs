@@ -1,6 +1,7 @@
 //! The way in of one channel: who may say what how often, which words are commands; then to the router.
 
 mod actor;
+mod answers;
 mod commands;
 pub mod messages;
 

@@ -5,6 +5,7 @@
 //! end as failed or cancelled, or wait parked for a person.
 
 mod apply;
+mod callback;
 mod entry;
 mod event;
 mod slots;
@@ -13,6 +14,7 @@ mod step;
 mod task;
 pub mod words;
 
+pub use callback::{BadCallback, check_callback};
 pub use entry::{Candidate, Closed, Entry, Outcome, VerifyRun, Wait};
 pub use event::{Effect, Event, Limits};
 pub use slots::{Slots, Wish};

@@ -25,6 +25,10 @@ pub enum ProjectOf {
     Story(StoryId),
     /// The one that a bot works on.
     Bot(BotId),
+    /// The one that a job works in.
+    Job(JobId),
+    /// The one that the job works in that asks this.
+    Approval(ApprovalId),
 }
 
 message!(
