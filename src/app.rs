@@ -3,6 +3,9 @@
 
 mod actors;
 mod clock;
+mod coding;
+mod jobs;
+mod origins;
 mod local;
 mod models;
 mod parts;
@@ -12,6 +15,7 @@ mod serve;
 
 pub use actors::{Assembled, assemble, assemble_store};
 pub use clock::SystemClock;
+pub use jobs::Coding;
 pub use local::{LocalStore, with_store};
 pub use models::{Found, find_models};
 pub use parts::{Base, Doors, Parts};

@@ -29,7 +29,10 @@ use crate::{
     ports::channel::{Channel, Resend},
 };
 
-use super::parts::{Base, Doors, Parts};
+use super::{
+    jobs,
+    parts::{Base, Doors, Parts},
+};
 
 /// Connections that read the store.
 const READERS: usize = 2;
@@ -37,7 +40,7 @@ const READERS: usize = 2;
 pub(super) const STORE_THREADS: usize = READERS + 1;
 /// Stages of the drain: what takes work in, what works, what works use, what sends, and from here the store.
 const STAGE_IN: u8 = 1;
-const STAGE_WORK: u8 = 2;
+pub(super) const STAGE_WORK: u8 = 2;
 const STAGE_TOOLS: u8 = 3;
 const STAGE_OUTBOX: u8 = 4;
 const STAGE_DELIVERY: u8 = 5;
@@ -62,6 +65,7 @@ pub fn assemble(parts: Parts) -> Assembled {
     let mut children = store_children(&parts.base, &doors);
     children.extend(outgoing_children(&parts, &doors));
     children.extend(working_children(&parts, &doors, &registry));
+    children.extend(jobs::children(&parts, &doors, &registry));
     children.extend(incoming_children(&parts, &doors));
     let root = root_kit(&parts.base, children, &doors, &registry);
     Assembled { root, doors, registry }
@@ -85,7 +89,7 @@ fn root_kit(base: &Base, children: Vec<ChildSpec>, doors: &Doors, registry: &Reg
     }
 }
 
-fn spec(
+pub(super) fn spec(
     name: &'static str,
     kind: &'static str,
     stage: u8,
@@ -95,7 +99,7 @@ fn spec(
     ChildSpec { name, kind, stage, replace_frozen, start: Box::new(start) }
 }
 
-fn handle<A>(addr: Addr<A>) -> ChildHandle
+pub(super) fn handle<A>(addr: Addr<A>) -> ChildHandle
 where
     A: Actor<Context = Context<A>>
         + Handler<crate::actors::kernel::Mail<crate::actors::kernel::messages::Observe>>

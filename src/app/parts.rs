@@ -8,7 +8,7 @@ use crate::{
         delivery::messages::Deliver,
         event_hub::messages::{Publish, Subscribe},
         intake::messages::{Answers, Offer, Order},
-        jobs::messages::{Submit, TellJob},
+        jobs::messages::{FreeSlot, JobsTick, Submit, TellJob, WantSlot},
         kernel::{Door, Placement},
         llm_pool::messages::{Complete, Providers},
         outbox::messages::Fresh,
@@ -48,6 +48,8 @@ pub struct Parts {
     pub skills: SharedSkills,
     /// Who the assistant is.
     pub personas: Arc<dyn Personas>,
+    /// What coding jobs are worked on with.
+    pub coding: Coding,
 }
 
 /// All doors of the tree.
@@ -79,6 +81,12 @@ pub struct Doors {
     pub restart_session: Door<RestartSession>,
     /// To the jobs.
     pub submit: Door<Submit>,
+    /// To the jobs.
+    pub jobs_tick: Door<JobsTick>,
+    /// To the jobs, from each of them.
+    pub(super) want_slot: Door<WantSlot>,
+    /// To the jobs, from each of them.
+    pub(super) free_slot: Door<FreeSlot>,
     /// To the jobs.
     pub tell_job: Door<TellJob>,
     /// To the intakes, by channel.
@@ -119,6 +127,9 @@ impl Doors {
             command: Door::closed("the router"),
             restart_session: Door::closed("the router"),
             submit: Door::closed("the jobs"),
+            jobs_tick: Door::closed("the jobs"),
+            want_slot: Door::closed("the jobs"),
+            free_slot: Door::closed("the jobs"),
             tell_job: Door::closed("the jobs"),
             offer: by_channel(|| Door::closed("the intake")),
             order: by_channel(|| Door::closed("the intake")),

@@ -43,7 +43,7 @@ use super::{
     models::{Found, ModelsFault, find_models},
     parts::{Base, Doors, Parts},
     report,
-    sandbox::sandboxes,
+    jobs::Coding,
 };
 
 /// How long the last lines of jobs' logs may take at the end.
@@ -194,6 +194,7 @@ impl Town {
         let skills: SharedSkills = Arc::new(FolderSkills::load(places, &config.skills, Arc::clone(&files)));
         let personas =
             Arc::new(HomePersonas::new(home.root().to_owned(), Arc::clone(&skills), Arc::clone(&clock)));
+        let env = Arc::new(|name: &str| std::env::var(name).ok());
         let coding = Coding::open(home, &config, env, &clock, &files, &models.models)?;
         let (job_files, sandboxes) = (Arc::clone(&coding.files), Arc::clone(&coding.sandboxes));
         let settings = WebSettings {
@@ -209,7 +210,7 @@ impl Town {
             placement: Placement::threads(STORE_THREADS, cores()),
         };
         let Assembled { root, doors, registry } =
-            assemble(Parts { base, config, models: models.models, skills, personas });
+            assemble(Parts { base, config, models: models.models, skills, personas, coding });
         let closing = CancellationToken::new();
         Ok((Self { doors, registry, files, job_files, clock, metrics, settings, sandboxes, closing }, root))
     }

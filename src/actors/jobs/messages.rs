@@ -86,9 +86,9 @@ pub struct JobsTick;
 /// A job wants to run. Answered when there is room: true, or false when it does not want to any more.
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "bool")]
-pub(super) struct WantSlot(pub(super) Wish);
+pub struct WantSlot(pub Wish);
 
 /// A job runs no more, or does not want to.
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "()")]
-pub(super) struct FreeSlot(pub(super) JobId);
+pub struct FreeSlot(pub JobId);
