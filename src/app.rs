@@ -15,6 +15,7 @@ mod serve;
 
 pub use actors::{Assembled, assemble, assemble_store};
 pub use clock::SystemClock;
+pub use coding::{SandboxEngines, gateway_providers, gateways, model_facts, price_of};
 pub use jobs::Coding;
 pub use local::{LocalStore, with_store};
 pub use models::{Found, find_models};

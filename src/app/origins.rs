@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    config::{Secret, env::Env},
+    config::{Env, Secret},
     domain::{
         project::{ForgeKind, Project},
         remote::{RemoteUrl, Scheme},
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Where keys and tokens are.
-pub struct HostOrigins {
+pub(super) struct HostOrigins {
     env: Arc<dyn Env + Send + Sync>,
     ssh_key: PathBuf,
     known_hosts: PathBuf,
@@ -27,7 +27,7 @@ pub struct HostOrigins {
 
 impl HostOrigins {
     /// Tokens from this environment, and this key for ssh.
-    pub fn new(
+    pub(super) fn new(
         env: Arc<dyn Env + Send + Sync>,
         ssh_key: PathBuf,
         known_hosts: PathBuf,

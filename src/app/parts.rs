@@ -21,6 +21,8 @@ use crate::{
     ports::{clock::Clock, metrics::Metrics, model::Model, persona::Personas, tool::SharedSkills},
 };
 
+use super::jobs::Coding;
+
 /// What the actors of the store are made of.
 #[derive(Clone)]
 pub struct Base {

@@ -16,6 +16,7 @@ use crate::{
             Root, RootKit,
             messages::{Close, Drain, Inspect},
         },
+        jobs::messages::JobsTick,
         scheduler::messages::Tick,
     },
     config::{Config, Env},
@@ -153,7 +154,7 @@ async fn run(
     // Somebody waits for exactly this line.
     report::say(&format!("ready {address}\n"));
     report::say(&report::how_to_talk(&address, home));
-    let ticks = start_ticks(town.doors.tick.clone()).await?;
+    let ticks = start_ticks(&town.doors).await?;
     wait_and_end(&town, &root, &http, signals, drain_ms).await;
     drop(ticks);
     for file in [home.pid_file(), home.address_file(), home.local_key_file()] {
@@ -269,11 +270,13 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8)
 }
 
-async fn start_ticks(tick: Door<Tick>) -> Result<JobScheduler, ServeError> {
+async fn start_ticks(doors: &Doors) -> Result<JobScheduler, ServeError> {
     let ticks = JobScheduler::new().await?;
-    // A tick that finds the scheduler busy is not missed: the next one looks at the same rows.
+    let (scheduler, jobs) = (doors.tick.clone(), doors.jobs_tick.clone());
+    // A tick that finds somebody busy is not missed: the next one looks at the same rows.
     let job = Job::new("* * * * * *", move |_, _| {
-        let _ = tick.try_send(Tick);
+        let _ = scheduler.try_send(Tick);
+        let _ = jobs.try_send(JobsTick);
     })?;
     ticks.add(job).await?;
     ticks.start().await?;

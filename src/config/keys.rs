@@ -273,7 +273,6 @@ pub const KEYS: &[Key] = &[
     key("channels.webhook.callback_url", Kind::Planned, "", "outbound webhook: where to"),
     key("channels.webhook.secret", Kind::Planned, "", "outbound webhook: signing key"),
     key(
-<<<<<<< HEAD
         "sandbox.runtime",
         Kind::Choice(&["runsc", "runc"]),
         "runsc",
@@ -314,9 +313,7 @@ pub const KEYS: &[Key] = &[
         "14",
         "how long the workspace of a job that is over is kept, to go on from; 0 for ever",
     ),
-    key("git.ssh_key", Kind::Text, "", "private key for repositories over ssh; `ssh/id_ed25519` in the home by default"),
-    key("git.known_hosts", Kind::Text, "", "hosts that are known over ssh; `ssh/known_hosts` in the home by default"),
-=======
+    key(
         "jobs.log_mib",
         Kind::Int(1, 1_024),
         "16",
@@ -328,7 +325,8 @@ pub const KEYS: &[Key] = &[
         "false",
         "take callback addresses of tasks that are private, loopback or local names",
     ),
->>>>>>> coding-w
+    key("git.ssh_key", Kind::Text, "", "private key for repositories over ssh; `ssh/id_ed25519` in the home by default"),
+    key("git.known_hosts", Kind::Text, "", "hosts that are known over ssh; `ssh/known_hosts` in the home by default"),
     key("skills.*.enabled", Kind::Bool, "true", "offer this skill"),
     key(
         "skills.*.run_on_host",

@@ -1,7 +1,7 @@
 //! The actor of all jobs: takes them in, keeps an actor for each that is not over, says which may run.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
@@ -32,6 +32,8 @@ use super::{
 
 /// Jobs are told things rarely; this bounds what arrives in one moment.
 const MAILBOX: usize = 1_024;
+/// Longest wait for the end of what an earlier run left behind.
+const SWEEP: Duration = Duration::from_secs(120);
 /// How often questions whose time is over are looked for, in ticks.
 const EXPIRE_EVERY: u64 = 5;
 
@@ -67,9 +69,22 @@ impl Jobs {
         Self { life, parts, jobs: None, slots, waiting: HashMap::new(), ticks: 0, draining: false }
     }
 
+    /// Ends what sandboxes an earlier run left behind, then goes on with its jobs: a job is never worked on twice at once.
     fn take_up(&mut self, ctx: &mut Context<Self>) {
-        let open = self.parts.kit.doors.open.ask(OpenJobs {});
-        ctx.spawn(open.into_actor(self).map(|open, jobs, ctx| match open {
+        let strays = tokio::time::timeout(SWEEP, self.parts.kit.sandboxes.end_strays(BTreeSet::new()));
+        let open = self.parts.kit.doors.open.clone();
+        let swept = async move {
+            match strays.await {
+                Ok(Ok(ended)) if !ended.is_empty() => {
+                    tracing::warn!(sandboxes = ended.len(), "ended sandboxes that an earlier run left behind");
+                }
+                // Without Docker there are none, and whoever needs it says so.
+                Ok(Ok(_) | Err(_)) => {}
+                Err(_) => tracing::warn!("Docker does not say in time whether sandboxes are left from an earlier run"),
+            }
+            open.ask(OpenJobs {}).await
+        };
+        ctx.spawn(swept.into_actor(self).map(|open, jobs, ctx| match open {
             Ok(open) => {
                 if !open.is_empty() {
                     tracing::info!(jobs = open.len(), "going on with coding jobs where the last run stopped");

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use actix::{fut::wrap_stream, prelude::*};
+use actix::{
+    fut::{wrap_future, wrap_stream},
+    prelude::*,
+};
 use futures_util::stream::unfold;
 use tokio::sync::mpsc;
 
@@ -92,7 +95,7 @@ impl JobActor {
         let (round, (events, told)) = (live.round, mpsc::channel(EVENTS));
         let started = bench.ask(StartEngine { run, events });
         let told = wrap_stream::<_, Self>(stream(told));
-        let follows = started.into_actor(self).then(move |started: Result<(), BenchError>, actor, ctx| {
+        let follows = wrap_future::<_, Self>(started).then(move |started: Result<(), BenchError>, actor, ctx| {
             if let Err(error) = started {
                 actor.engine_event(round, &again, lost(&error), ctx);
             }

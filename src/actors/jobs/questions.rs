@@ -126,7 +126,7 @@ impl JobActor {
                 let no_request = choice == Choice::NoRequest;
                 return self.hear(Event::Decided { approval, verdict, no_request }, ctx);
             }
-            Subject::Host { host, .. } => self.host_decided(host, &verdict, choice, ctx),
+            Subject::Host { host, .. } => self.host_decided(host, &verdict, choice),
             Subject::Tool { .. } => {
                 let answer = match verdict {
                     Verdict::Approved { .. } => Answer::Allow,
@@ -143,7 +143,7 @@ impl JobActor {
         self.pump(ctx);
     }
 
-    fn host_decided(&mut self, host: String, verdict: &Verdict, choice: Choice, ctx: &mut Context<Self>) {
+    fn host_decided(&mut self, host: String, verdict: &Verdict, choice: Choice) {
         let Verdict::Approved { .. } = verdict else { return };
         let text = format!("{host} can be reached from now on; try again what failed for the lack of it.");
         let Some(live) = &mut self.live else { return };

@@ -112,7 +112,7 @@ impl JobActor {
     /// Puts what the engine noted into its bot's journal. The words are in the job's own journal already.
     fn store_notes(&mut self, ctx: &mut Context<Self>) {
         let Some(live) = &mut self.live else { return };
-        let notes = std::mem::take(&mut live.notes);
+        let (notes, story) = (std::mem::take(&mut live.notes), live.task.asked.story.clone());
         let Some(bot) = live.task.asked.bot.clone() else { return };
         for (kind, summary) in notes {
             let entry = Note {
@@ -121,7 +121,7 @@ impl JobActor {
                 kind,
                 summary,
                 details: String::new(),
-                story: live.task.asked.story.as_ref().map(|story| story.story.clone()),
+                story: story.as_ref().map(|story| story.story.clone()),
                 job: Some(self.id.clone()),
                 at: self.kit.clock.now(),
             };
