@@ -66,7 +66,7 @@ pub(super) struct ProjectAdd {
     /// A host that engines may reach: host.example or *.example; again for more
     #[arg(long, value_name = "HOST")]
     pub(super) host: Vec<String>,
-    /// A registry that engines may reach: npm, pypi, crates, go or debian; again for more
+    /// A registry that engines may reach: npm, pypi, crates, debian or github; again for more
     #[arg(long)]
     pub(super) preset: Vec<String>,
     /// A host that set-up commands may reach beside these
