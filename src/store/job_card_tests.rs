@@ -88,6 +88,19 @@ fn failing_checks_leave_the_card_where_it_is_until_the_end() {
 }
 
 #[test]
+fn of_all_rounds_of_checks_the_last_one_counts() {
+    let Store { db, .. } = store();
+    on_story(&db, "a");
+    let mut first = worked(1);
+    first.truncate(2);
+    let runs = vec![VerifyRun { command: "make test".into(), exit: Some(1), tail: String::new() }];
+    first.push(Entry::Verified { runs, accepted: false });
+    write(&db, "a", 30, &first);
+    write(&db, "a", 40, &worked(0));
+    assert_eq!(column(&db), "p-3");
+}
+
+#[test]
 fn failures_go_back_to_todo_and_are_blocked_at_last() {
     let Store { db, .. } = store();
     on_story(&db, "a");
@@ -168,6 +181,8 @@ fn every_step_prolongs_the_claim_and_makes_no_version() {
     edit(&db, StoryChange { column: Some(ColumnId::new("p-1")), ..Default::default() });
     write(&db, "a", 95, &[]);
     assert_eq!(story(&db).claim, None, "what was taken away is not taken back");
+    let timed = "SELECT count(*) FROM stories WHERE claim_until IS NOT NULL";
+    assert_eq!(count(&db, timed, []).unwrap(), 0, "nor half of it");
     let stale = ForStory { story: StoryId::new("s"), token: 1 };
     let refused = jobs::create(&db, &NewTask { story: Some(stale), ..task("b", "ann") }, 1, act(1));
     assert!(matches!(refused, Err(StoreError::Board(Refusal::Fenced(1)))), "{refused:?}");
