@@ -23,6 +23,7 @@ pub mod projects;
 pub mod schema;
 mod spend;
 pub mod stories;
+pub mod task_schedules;
 pub mod turns;
 pub mod upkeep;
 pub mod users;
@@ -126,5 +127,9 @@ fn page(number: usize) -> i64 {
 
 #[cfg(test)]
 mod board_tests;
+#[cfg(test)]
+mod job_card_tests;
+#[cfg(test)]
+mod job_tests;
 #[cfg(test)]
 mod tests;
