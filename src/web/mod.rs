@@ -29,6 +29,12 @@ mod shapes;
 mod skills;
 mod sse;
 mod stories;
+mod task_body;
+mod task_files;
+mod task_logs;
+mod task_orders;
+mod task_shapes;
+mod tasks;
 mod users;
 
 pub use kit::{LocalKey, WebDoors, WebKit, WebSettings};
