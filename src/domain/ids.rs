@@ -82,6 +82,8 @@ id!(/// One entry of a bot's journal.
     EntryId);
 id!(/// One coding job.
     JobId);
+id!(/// One schedule of coding jobs.
+    ScheduleId);
 
 impl UserId {
     /// Reads a user's name from outside.

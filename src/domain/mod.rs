@@ -33,6 +33,7 @@ pub mod retry;
 pub mod review;
 pub mod secret;
 pub mod skill;
+pub mod task_schedule;
 pub mod tokens;
 pub mod turn;
 

@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, audit, claims, execute, from_json, row, rows, stories, to_json};
+use super::{
+    Result, StoreError, audit, claims, execute, from_json, row, rows, stories, task_schedules, to_json,
+};
 use crate::domain::{
     audit::Act,
     board::{By, Refusal, Story, StoryFilter},
@@ -46,7 +48,7 @@ pub fn change(db: &Connection, id: &BotId, change: &BotChange, act: Act) -> Resu
 }
 
 /// Removes a bot with its journal. What it holds goes back to Todo and its tokens are worth nothing; what is assigned
-/// to it is nobody's.
+/// to it is nobody's. Its jobs go on; its schedules come no more.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when there is none.
@@ -58,6 +60,7 @@ pub fn remove(db: &Connection, id: &BotId, act: Act) -> Result<()> {
     for story in stories::list(db, &bot.project, &filter, usize::MAX, 0)?.0 {
         stories::keep(db, &story, Story { assignee: None, ..story.clone() }, &by, "changed")?;
     }
+    task_schedules::orphan(db, id, act.at)?;
     execute(db, "DELETE FROM bots WHERE id = ?1", [id.as_str()])?;
     audit::append(db, act)?;
     Ok(())

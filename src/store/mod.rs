@@ -23,6 +23,7 @@ pub mod projects;
 pub mod schema;
 mod spend;
 pub mod stories;
+pub mod task_schedules;
 pub mod turns;
 pub mod upkeep;
 pub mod users;

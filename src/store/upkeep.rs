@@ -17,7 +17,8 @@ pub fn next_boot(db: &Connection) -> Result<i64> {
 }
 
 /// Lets go of turns that ended before `before` with their journals, of messages that were delivered before it, and of
-/// their accepted messages. History, costs and the audit log stay. At most `limit` of each; says how many.
+/// their accepted messages; of jobs that ended before it, the journals and what their sandboxes asked for. Jobs
+/// themselves, history, costs and the audit log stay. At most `limit` of each; says how many rows.
 ///
 /// # Errors
 /// When the store fails.
@@ -34,9 +35,17 @@ pub fn prune(db: &Connection, before: Millis, limit: usize) -> Result<usize> {
     let inbound = "DELETE FROM inbound WHERE id IN
                        (SELECT id FROM inbound WHERE id < ?3 AND received_at < ?1
                         AND state IN ('answered', 'cancelled') LIMIT ?2)";
+    // What a job was allowed holds as long as the job goes on.
     let approvals = "DELETE FROM approvals WHERE id IN
                          (SELECT id FROM approvals WHERE asked_at < ?1
-                          AND status NOT IN ('pending', 'approved') LIMIT ?2)";
+                          AND status NOT IN ('pending', 'approved')
+                          AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = turn_id AND over = 0) LIMIT ?2)";
+    // Of a journal either all is there or nothing.
+    let jobs = "SELECT id FROM jobs WHERE over = 1 AND ended_at < ?1
+                AND EXISTS (SELECT 1 FROM job_journal WHERE job_id = jobs.id) LIMIT ?2";
+    let egress = "DELETE FROM job_egress WHERE id IN
+                      (SELECT job_egress.id FROM jobs JOIN job_egress ON job_id = jobs.id
+                       WHERE over = 1 AND ended_at < ?1 LIMIT ?2)";
     let ended = rows(db, turns, params![before, limit, oldest], |row| Ok(row.get::<_, String>(0)?))?;
     for turn in &ended {
         execute(db, "DELETE FROM journal WHERE turn_id = ?1", [turn])?;
@@ -45,6 +54,10 @@ pub fn prune(db: &Connection, before: Millis, limit: usize) -> Result<usize> {
     gone += execute(db, sent, params![before, limit])?;
     gone += execute(db, inbound, params![before, limit, oldest])?;
     gone += execute(db, approvals, params![before, limit])?;
+    gone += execute(db, egress, params![before, limit])?;
+    for job in rows(db, jobs, params![before, limit], |row| Ok(row.get::<_, String>(0)?))? {
+        gone += execute(db, "DELETE FROM job_journal WHERE job_id = ?1", [&job])?;
+    }
     Ok(gone)
 }
 

@@ -7,6 +7,7 @@ mod keeper;
 pub mod messages;
 mod reader;
 mod reads;
+mod schedules;
 mod writer;
 mod writes;
 

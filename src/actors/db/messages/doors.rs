@@ -4,7 +4,7 @@ use actix::prelude::*;
 
 use crate::actors::kernel::Door;
 
-use super::{board::*, jobs::*, reads::*, writes::*};
+use super::{board::*, jobs::*, reads::*, schedules::*, writes::*};
 
 macro_rules! doors {
     ($(#[$doc:meta])* $name:ident, $label:literal, $open:ident { $($field:ident: $message:ident),* $(,)? }) => {
@@ -80,6 +80,10 @@ doors!(
         settle_job: SettleJob,
         add_egress: AddEgress,
         expire_jobs: ExpireJobs,
+        create_schedule: CreateSchedule,
+        change_schedule: ChangeSchedule,
+        remove_schedule: RemoveSchedule,
+        schedule_ran: ScheduleRan,
     }
 );
 doors!(
@@ -121,6 +125,9 @@ doors!(
         get_task: GetTask,
         list_tasks: ListTasks,
         list_egress: ListEgress,
+        get_schedule: GetSchedule,
+        list_schedules: ListSchedules,
+        due_schedules: DueSchedules,
     }
 );
 

@@ -4,12 +4,14 @@ mod board;
 mod doors;
 mod jobs;
 mod reads;
+mod schedules;
 mod writes;
 
 pub use board::*;
 pub use doors::{DbDoors, ReadDoors, WriteDoors};
 pub use jobs::*;
 pub use reads::*;
+pub use schedules::*;
 pub use writes::*;
 
 use crate::{
