@@ -17,6 +17,9 @@ mod project;
 mod status;
 mod story;
 mod table;
+mod task;
+mod task_args;
+mod task_watch;
 mod work_args;
 
 pub use args::{
@@ -24,6 +27,7 @@ pub use args::{
     KeysList,
 };
 
+pub use task_args::TaskArgs;
 pub use work_args::{BoardArgs, BotArgs, ProjectArgs, StoryArgs};
 
 use crate::{actors::db::messages::DbError, home::Home};
@@ -98,6 +102,7 @@ pub fn run(args: &Args, home: &Home, surroundings: &dyn Surroundings) -> CliResu
         Command::Project(args) => project::run(home, &args.command),
         Command::Board(args) => project::board(home, &args.command),
         Command::Story(args) => story::run(home, &args.command),
+        Command::Task(args) => task::run(home, &args.command),
         Command::Bot(args) => bot::run(home, &args.command),
         Command::Backup { file } => backup::run(home, file.as_deref(), surroundings),
     }

@@ -24,6 +24,7 @@ mod memories;
 mod orders;
 mod projects;
 mod routes;
+mod schedules;
 mod server;
 mod shapes;
 mod skills;

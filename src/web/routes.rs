@@ -16,8 +16,8 @@ use super::{
     access::Caller,
     actors, approvals, audit, boards, bots, chat, claims, costs,
     error::{ApiResult, ErrorBody},
-    events, files, health, journal, keys, memories, orders, projects, skills, stories, task_files, task_logs,
-    task_orders, tasks, users,
+    events, files, health, journal, keys, memories, orders, projects, schedules, skills, stories, task_files,
+    task_logs, task_orders, tasks, users,
 };
 
 /// All routes. What is not here does not exist, and what is here is in the specification.
@@ -104,7 +104,12 @@ fn work(config: &mut ServiceConfig<'_>) {
         .service(task_files::task_journal)
         .service(task_logs::task_logs)
         .service(task_logs::stream_logs)
-        .service(task_logs::stream_task);
+        .service(task_logs::stream_task)
+        .service(schedules::create_schedule)
+        .service(schedules::list_schedules)
+        .service(schedules::get_schedule)
+        .service(schedules::change_schedule)
+        .service(schedules::remove_schedule);
 }
 
 /// This specification.
