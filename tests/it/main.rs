@@ -33,5 +33,6 @@ mod records;
 mod rest;
 mod settings;
 mod support;
+mod tasks;
 mod tools;
 mod town;
