@@ -37,8 +37,8 @@ pub(super) fn run(home: &Home, args: &ApprovalsArgs) -> CliResult {
                     .collect();
                 say_table(&["id", "status", "user", "what would be done", "expires", "decided by"], rows);
             }
-            ApprovalsCommand::Approve { id } => {
-                client.post(&format!("/api/v1/approvals/{id}/approve"), &json!({})).await?;
+            ApprovalsCommand::Approve { id, choice } => {
+                client.post(&format!("/api/v1/approvals/{id}/approve"), &json!({"choice": choice})).await?;
                 say("approved");
             }
             ApprovalsCommand::Reject { id, reason } => {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use super::task_args::TaskArgs;
 use super::work_args::{BoardArgs, BotArgs, ProjectArgs, StoryArgs};
 
 /// A self-hosted home for AI agents.
@@ -96,6 +97,11 @@ pub enum Command {
         after_help = "Examples:\n  atoll story add my-app \"Fix the login\" --column todo\n  atoll story list my-app\n  atoll story move ID review"
     )]
     Story(StoryArgs),
+    /// Coding jobs
+    #[command(
+        after_help = "Examples:\n  atoll task run \"mend the failing test\" --project my-app --follow\n  atoll task list --open\n  atoll task logs ID -f"
+    )]
+    Task(TaskArgs),
     /// Coding bots
     #[command(
         after_help = "Examples:\n  atoll bot add my-app fixer\n  atoll bot start ID\n  atoll bot journal ID"
@@ -262,6 +268,9 @@ pub(super) enum ApprovalsCommand {
     Approve {
         /// Its id, as listed
         id: String,
+        /// In which way: no_request (a commit, without a pull request), job or project (a host, for all of it)
+        #[arg(long)]
+        choice: Option<String>,
     },
     /// Refuse
     Reject {

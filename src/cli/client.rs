@@ -77,6 +77,13 @@ impl Client {
         response.json().await.map_err(unreachable)
     }
 
+    /// What is answered, as text.
+    pub(super) async fn text(&self, path: &str) -> Result<String, CliError> {
+        let request = self.request(Method::GET, path).timeout(ANSWER);
+        let response = checked(request.send().await.map_err(unreachable)?).await?;
+        response.text().await.map_err(unreachable)
+    }
+
     /// Sends a request and hands its events on as they come, until `each` says that it is enough.
     pub(super) async fn stream(
         &self,

@@ -18,6 +18,9 @@ mod sandbox;
 mod status;
 mod story;
 mod table;
+mod task;
+mod task_args;
+mod task_watch;
 mod work_args;
 
 pub use args::{
@@ -25,6 +28,7 @@ pub use args::{
     KeysList, SandboxArgs,
 };
 
+pub use task_args::TaskArgs;
 pub use work_args::{BoardArgs, BotArgs, ProjectArgs, StoryArgs};
 
 use std::sync::Arc;
@@ -105,6 +109,7 @@ pub fn run(args: &Args, home: &Home, surroundings: &dyn Surroundings) -> CliResu
         Command::Project(args) => project::run(home, &args.command),
         Command::Board(args) => project::board(home, &args.command),
         Command::Story(args) => story::run(home, &args.command),
+        Command::Task(args) => task::run(home, &args.command),
         Command::Bot(args) => bot::run(home, &args.command),
         Command::Backup { file } => backup::run(home, file.as_deref(), surroundings),
     }

@@ -36,7 +36,7 @@ use super::{
 };
 
 /// Most files with one message.
-const MOST_FILES: usize = 10;
+pub(super) const MOST_FILES: usize = 10;
 /// How often a stream that is still open looks whether its message was answered meanwhile.
 const LOOK: Duration = Duration::from_secs(3);
 /// Longest `Idempotency-Key`.
@@ -65,9 +65,9 @@ pub(super) struct ChatRequest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct AttachmentBody {
     /// Its name.
-    filename: String,
+    pub(super) filename: String,
     /// Its media type, such as `image/png`.
-    media_type: String,
+    pub(super) media_type: String,
     /// Its bytes in base64.
     data: String,
 }
@@ -131,14 +131,7 @@ async fn receive(
     let user = principal.acting_as(named)?;
     let name = body.conversation_id.as_deref().unwrap_or(DEFAULT_CONVERSATION);
     let conversation = ConversationId::of(principal.channel, &user, name)?;
-    let key = match request.headers().get("idempotency-key").map(|key| key.to_str()) {
-        None => None,
-        Some(Ok(key)) if (1..=LONGEST_KEY).contains(&key.len()) => Some(format!("{user}/{key}")),
-        Some(_) => {
-            let message = format!("Idempotency-Key must be 1 to {LONGEST_KEY} plain characters");
-            return Err(ApiError::bad_request(message));
-        }
-    };
+    let key = idempotency_key(request)?.map(|key| format!("{user}/{key}"));
     Ok(NewInbound {
         id: InboundId::new(encode(kit.clock.fresh())),
         channel: principal.channel.to_owned(),
@@ -157,25 +150,51 @@ async fn store(kit: &WebKit, user: &UserId, attachments: &[AttachmentBody]) -> A
     }
     let mut files = Vec::with_capacity(attachments.len());
     for attachment in attachments {
-        let bytes = STANDARD.decode(attachment.data.as_bytes()).map_err(|_| {
-            ApiError::bad_request(format!("the data of `{}` is no base64", attachment.filename))
-        })?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || "/+-.".contains(c);
-        if !attachment.media_type.contains('/') || !attachment.media_type.chars().all(plain) {
-            return Err(ApiError::bad_request("mediaType must be one such as `image/png`"));
-        }
-        let put = kit.files.put(
-            attachment.filename.clone(),
-            attachment.media_type.to_ascii_lowercase(),
-            Bytes::from(bytes),
-        );
-        let file =
-            put.await.map_err(|error| ApiError::unavailable(format!("the file cannot be kept: {error}")))?;
-        let note = PutFile { user: user.clone(), file: file.clone(), now: kit.clock.now() };
-        kit.doors.db.write.put_file.ask(note).await?;
-        files.push(file);
+        let (name, media_type) = (attachment.filename.clone(), attachment.media_type.clone());
+        files.push(keep_file(kit, user, name, media_type, attachment.bytes()?).await?);
     }
     Ok(files)
+}
+
+impl AttachmentBody {
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> ApiResult<Bytes> {
+        let bytes = STANDARD.decode(self.data.as_bytes());
+        bytes
+            .map(Bytes::from)
+            .map_err(|_| ApiError::bad_request(format!("the data of `{}` is no base64", self.filename)))
+    }
+}
+
+/// Keeps a file of this user.
+pub(super) async fn keep_file(
+    kit: &WebKit,
+    user: &UserId,
+    name: String,
+    media_type: String,
+    bytes: Bytes,
+) -> ApiResult<FileRef> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/+-.".contains(c);
+    if !media_type.contains('/') || !media_type.chars().all(plain) {
+        return Err(ApiError::bad_request("mediaType must be one such as `image/png`"));
+    }
+    let put = kit.files.put(name, media_type.to_ascii_lowercase(), bytes).await;
+    let file = put.map_err(|error| ApiError::unavailable(format!("the file cannot be kept: {error}")))?;
+    let note = PutFile { user: user.clone(), file: file.clone(), now: kit.clock.now() };
+    kit.doors.db.write.put_file.ask(note).await?;
+    Ok(file)
+}
+
+/// The key by which a request is recognised when it comes again.
+pub(super) fn idempotency_key(request: &HttpRequest) -> ApiResult<Option<String>> {
+    match request.headers().get("idempotency-key").map(|key| key.to_str()) {
+        None => Ok(None),
+        Some(Ok(key)) if (1..=LONGEST_KEY).contains(&key.len()) => Ok(Some(key.to_owned())),
+        Some(_) => {
+            let message = format!("Idempotency-Key must be 1 to {LONGEST_KEY} plain characters");
+            Err(ApiError::bad_request(message))
+        }
+    }
 }
 
 /// Tells one client what becomes of one message.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    actors::{db::messages::DbError, kernel::Unreachable},
+    actors::{db::messages::DbError, jobs::messages::JobRefused, kernel::Unreachable},
     domain::{access::Denied, approval::Refusal, board, ids::BadName, inbound::Refused, memory::BadMemory},
 };
 
@@ -138,6 +138,17 @@ impl From<DbError> for ApiError {
             }
         };
         Self::new(status, code, error.to_string())
+    }
+}
+
+impl From<JobRefused> for ApiError {
+    fn from(refused: JobRefused) -> Self {
+        match refused {
+            JobRefused::Unknown => Self::not_found("task"),
+            JobRefused::NotNow(why) => Self::new(StatusCode::CONFLICT, "not_now", why),
+            JobRefused::Store(error) => error.into(),
+            JobRefused::Unreachable(error) => error.into(),
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn file(
 }
 
 /// Says that the file is to be kept under this name, which may be of any script (RFC 6266).
-fn attachment(name: &str) -> ContentDisposition {
+pub(super) fn attachment(name: &str) -> ContentDisposition {
     let plain = name.chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
     let mut parameters = vec![DispositionParam::Filename(plain)];
     if !name.is_ascii() {

@@ -24,11 +24,18 @@ mod memories;
 mod orders;
 mod projects;
 mod routes;
+mod schedules;
 mod server;
 mod shapes;
 mod skills;
 mod sse;
 mod stories;
+mod task_body;
+mod task_files;
+mod task_logs;
+mod task_orders;
+mod task_shapes;
+mod tasks;
 mod users;
 
 pub use kit::{LocalKey, WebDoors, WebKit, WebSettings};

@@ -16,7 +16,8 @@ use super::{
     access::Caller,
     actors, approvals, audit, boards, bots, chat, claims, costs,
     error::{ApiResult, ErrorBody},
-    events, files, health, journal, keys, memories, orders, projects, skills, stories, users,
+    events, files, health, journal, keys, memories, orders, projects, schedules, skills, stories, task_files,
+    task_logs, task_orders, tasks, users,
 };
 
 /// All routes. What is not here does not exist, and what is here is in the specification.
@@ -86,7 +87,29 @@ fn work(config: &mut ServiceConfig<'_>) {
         .service(bots::remove_bot)
         .service(bots::bot_loop)
         .service(journal::read_journal)
-        .service(journal::write_journal);
+        .service(journal::write_journal)
+        .service(tasks::create_task)
+        .service(tasks::list_tasks)
+        .service(tasks::get_task)
+        .service(task_orders::cancel_task)
+        .service(task_orders::retry_task)
+        .service(task_orders::follow_up)
+        .service(task_orders::steer_task)
+        .service(task_orders::approve_task)
+        .service(task_orders::reject_task)
+        .service(task_files::task_diff)
+        .service(task_files::list_artefacts)
+        .service(task_files::get_artefact)
+        .service(task_files::task_egress)
+        .service(task_files::task_journal)
+        .service(task_logs::task_logs)
+        .service(task_logs::stream_logs)
+        .service(task_logs::stream_task)
+        .service(schedules::create_schedule)
+        .service(schedules::list_schedules)
+        .service(schedules::get_schedule)
+        .service(schedules::change_schedule)
+        .service(schedules::remove_schedule);
 }
 
 /// This specification.

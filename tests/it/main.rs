@@ -34,5 +34,6 @@ mod rest;
 mod sandbox;
 mod settings;
 mod support;
+mod tasks;
 mod tools;
 mod town;
