@@ -4,6 +4,7 @@ pub mod db;
 pub mod delivery;
 pub mod event_hub;
 pub mod intake;
+pub mod jobs;
 pub mod kernel;
 pub mod llm_pool;
 pub mod outbox;

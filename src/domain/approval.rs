@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Millis,
     budget::Exceeded,
-    ids::{ApprovalId, ConversationId, TurnId, UserId},
+    ids::{ApprovalId, ConversationId, JobId, TurnId, UserId},
 };
 
 /// What is asked for.
@@ -24,6 +24,54 @@ pub enum Subject {
         /// What was exceeded, and by how much the cap grows.
         exceeded: Exceeded,
     },
+    /// To let exactly this commit leave the machine.
+    Commit {
+        /// The job that made it.
+        job: JobId,
+        /// The commit.
+        commit: String,
+        /// Its tree: what the answer is bound to.
+        tree: String,
+    },
+    /// To let a job reach a host.
+    Host {
+        /// The job.
+        job: JobId,
+        /// The host.
+        host: String,
+    },
+}
+
+/// In which way a question is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// As it was asked. A host is allowed until the engine ends.
+    #[default]
+    Plain,
+    /// A commit is pushed without a pull request.
+    NoRequest,
+    /// A host is allowed for all of the job.
+    Job,
+    /// A host is allowed for all jobs of the project.
+    Project,
+}
+
+impl Choice {
+    /// The word that is typed and stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::NoRequest => "no_request",
+            Self::Job => "job",
+            Self::Project => "project",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Plain, Self::NoRequest, Self::Job, Self::Project].into_iter().find(|one| one.as_str() == text)
+    }
 }
 
 /// Where an approval stands.
@@ -112,6 +160,19 @@ pub struct Approval {
     pub decided_at: Option<Millis>,
     /// Why, in their words.
     pub reason: Option<String>,
+    /// In which way.
+    #[serde(default)]
+    pub choice: Choice,
+}
+
+/// The channel of the conversations that jobs ask in: `job/<user>/<job>`.
+pub const JOB_CHANNEL: &str = "job";
+
+impl Approval {
+    /// The job that asked; `None` when a turn did.
+    pub fn job(&self) -> Option<JobId> {
+        (self.conversation.channel() == JOB_CHANNEL).then(|| JobId::new(self.conversation.name()))
+    }
 }
 
 /// Somebody's answer to a question.
@@ -131,6 +192,10 @@ pub struct Answer {
     pub user: UserId,
     /// They are an owner: they may answer for everybody, and raise budgets.
     pub owner: bool,
+    /// They may answer for the project that asks: its developers and owners may.
+    pub member: bool,
+    /// In which way they answer.
+    pub choice: Choice,
     /// When.
     pub now: Millis,
 }
@@ -140,11 +205,26 @@ pub struct Answer {
 /// # Errors
 /// [`Refusal::Unknown`] for another user's question, [`Refusal::OwnersOnly`] for a budget.
 pub fn may_answer(approval: &Approval, answer: &Answer) -> Result<(), Refusal> {
+    let theirs = approval.user == answer.user;
     match &approval.subject {
         _ if answer.owner => Ok(()),
-        _ if approval.user != answer.user => Err(Refusal::Unknown),
-        Subject::Budget { .. } => Err(Refusal::OwnersOnly),
-        Subject::Tool { .. } => Ok(()),
+        Subject::Commit { .. } if theirs || answer.member => Ok(()),
+        Subject::Budget { .. } | Subject::Host { .. } if theirs || answer.member => Err(Refusal::OwnersOnly),
+        Subject::Tool { .. } if theirs => Ok(()),
+        _ => Err(Refusal::Unknown),
+    }
+}
+
+/// Checks that a question of this kind can be answered in this way.
+///
+/// # Errors
+/// [`Refusal::Choice`] when it cannot.
+pub fn fits(subject: &Subject, choice: Choice) -> Result<(), Refusal> {
+    match (subject, choice) {
+        (_, Choice::Plain)
+        | (Subject::Commit { .. }, Choice::NoRequest)
+        | (Subject::Host { .. }, Choice::Job | Choice::Project) => Ok(()),
+        (_, choice) => Err(Refusal::Choice(choice)),
     }
 }
 
@@ -166,6 +246,13 @@ pub enum Refusal {
     #[error("expired: ask for the work again")]
     Expired,
     /// It takes somebody else.
-    #[error("only an owner may raise a budget")]
+    #[error("only an owner may raise a budget or open the network to a job")]
     OwnersOnly,
+    /// It is another kind of question.
+    #[error(
+        "this question cannot be answered with `{}`: a commit takes `plain` or `no_request`, a host `plain`, `job` or \
+         `project`, anything else only `plain`",
+        .0.as_str()
+    )]
+    Choice(Choice),
 }

@@ -140,6 +140,22 @@ pub enum Scope {
     Turn,
     /// One user, one UTC day.
     User,
+    /// One coding job.
+    Job,
+    /// One bot, one UTC day.
+    Bot,
+}
+
+impl Scope {
+    /// In words, before "budget".
+    pub fn as_words(self) -> &'static str {
+        match self {
+            Self::Turn => "turn's",
+            Self::User => "user's daily",
+            Self::Job => "job's",
+            Self::Bot => "bot's daily",
+        }
+    }
 }
 
 /// A budget that has no room for the next step.

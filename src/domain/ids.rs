@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// The user of a key that has none of its own, and of the terminal.
 pub const DEFAULT_USER: &str = "api-default";
@@ -150,6 +151,15 @@ pub fn lowest_at(at: super::Millis) -> String {
     encode(u128::from(at.max(0).unsigned_abs()) << 80)
 }
 
+/// An id of something that a step of a job made at this time: always the same for the same step, in the order of the
+/// steps within a millisecond, and sorted by its time among all others.
+pub fn of_step(at: super::Millis, job: &JobId, step: usize) -> String {
+    let digest = Sha256::digest(format!("{job}/{step}"));
+    let hash = digest.iter().take(8).fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+    let step = u128::from(u16::try_from(step).unwrap_or(u16::MAX));
+    encode(u128::from(at.max(0).unsigned_abs()) << 80 | step << 64 | hash)
+}
+
 /// The 12 last characters of an encoded id: short enough to type, 60 random bits.
 pub fn encode_short(bits: u128) -> String {
     encode(bits)[14..].to_owned()
@@ -165,6 +175,16 @@ mod tests {
         let texts: Vec<String> = numbers.iter().map(|&n| encode(n)).collect();
         assert!(texts.is_sorted(), "{texts:?}");
         assert!(texts.iter().all(|text| text.len() == 26));
+    }
+
+    #[test]
+    fn ids_of_steps_are_their_own_and_sort_by_time_then_by_step() {
+        let of = |at, job: &str, step| of_step(at, &JobId::new(job), step);
+        assert_eq!(of(5, "a", 1), of(5, "a", 1));
+        assert_ne!(of(5, "a", 1), of(5, "b", 1));
+        assert!(of(5, "a", 1) < of(5, "b", 2) && of(5, "b", 2) < of(6, "a", 0));
+        assert!(lowest_at(5) <= of(5, "a", 0) && of(5, "a", 70_000) < lowest_at(6));
+        assert_eq!(of(5, "a", 1).len(), 26);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{
     budget::{Scope, WARN_PERCENT, Warning},
+    job::{Closed, Outcome},
     outbound::Body,
 };
 
@@ -10,6 +11,8 @@ pub fn budget_warning(scope: Scope, Warning { dimension, used, cap }: Warning) -
     let whose = match scope {
         Scope::Turn => "this turn's",
         Scope::User => "today's",
+        Scope::Job => "this job's",
+        Scope::Bot => "the bot's daily",
     };
     Body::Notice {
         title: "Budget warning".into(),
@@ -20,4 +23,16 @@ pub fn budget_warning(scope: Scope, Warning { dimension, used, cap }: Warning) -
             dimension.show(cap),
         ),
     }
+}
+
+/// The end of a coding job.
+pub fn task_ended(title: &str, closed: &Closed) -> Body {
+    let how = match closed.outcome {
+        Outcome::Done => "Task done",
+        Outcome::Unchanged => "Task changed nothing",
+        Outcome::Rejected => "Task rejected",
+        Outcome::Failed => "Task failed",
+        Outcome::Cancelled => "Task cancelled",
+    };
+    Body::Notice { title: format!("{how}: {title}"), body: closed.text.clone() }
 }

@@ -6,44 +6,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::branch::Strategy;
+
 use super::{
     Millis,
     access::Role,
     board::{Refusal, check_text},
     ids::{ProjectId, UserId},
+    remote::RemoteUrl,
 };
 
 /// Package registries that can be allowed by one word.
 pub const PRESETS: [&str; 5] = ["npm", "pypi", "crates", "debian", "github"];
-
-/// Where commits of a job go.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// A branch for each job.
-    #[default]
-    FeaturePerJob,
-    /// One branch for all jobs.
-    Shared,
-    /// The default branch itself.
-    MainOnly,
-}
-
-impl Strategy {
-    /// The word that is typed and stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FeaturePerJob => "feature-per-job",
-            Self::Shared => "shared",
-            Self::MainOnly => "main-only",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::FeaturePerJob, Self::Shared, Self::MainOnly].into_iter().find(|one| one.as_str() == text)
-    }
-}
 
 /// Which protocol a forge speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +47,16 @@ impl ForgeKind {
             "github" => Some(Self::Github),
             "gitea" | "forgejo" => Some(Self::Gitea),
             "gitlab" => Some(Self::Gitlab),
+            _ => None,
+        }
+    }
+
+    /// The forge behind a well-known host.
+    pub fn guess(remote: &RemoteUrl) -> Option<Self> {
+        match remote.host() {
+            "github.com" => Some(Self::Github),
+            "gitlab.com" => Some(Self::Gitlab),
+            "codeberg.org" | "gitea.com" => Some(Self::Gitea),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ pub mod engine;
 pub mod files;
 pub mod forge;
 pub mod gateway;
+pub mod job_files;
 pub mod metrics;
 pub mod model;
 pub mod persona;

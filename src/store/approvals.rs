@@ -5,15 +5,16 @@ use rusqlite::{Connection, params};
 use super::{Result, StoreError, execute, from_json, row, rows, spend, to_json, turns};
 use crate::domain::{
     Millis,
-    approval::{Answer, Approval, Refusal, Status, Subject, Verdict, may_answer},
+    approval::{Answer, Approval, Choice, Refusal, Status, Subject, Verdict, fits, may_answer},
     budget::{Amount, Scope},
     ids::{ApprovalId, ConversationId, TurnId, UserId},
     journal::{Decided, TurnWrite},
     turn::Held,
 };
 
-const COLUMNS: &str = "id, turn_id, conversation_id, user_id, subject, preview, status, asked_at, expires_at,
-                       decided_by, decided_at, reason";
+pub(super) const COLUMNS: &str =
+    "id, turn_id, conversation_id, user_id, subject, preview, status, asked_at, expires_at,
+                       decided_by, decided_at, reason, choice";
 
 /// Stores a question.
 pub(super) fn ask(db: &Connection, step: &TurnWrite, held: &Held) -> Result<()> {
@@ -52,7 +53,9 @@ pub(super) fn consume(db: &Connection, id: &ApprovalId, step: &TurnWrite) -> Res
             };
             spend::raise(db, &step.user, window, Amount::only(exceeded.dimension, exceeded.raise))
         }
-        Some(Subject::Budget { .. } | Subject::Tool { .. }) => Ok(()),
+        Some(
+            Subject::Budget { .. } | Subject::Tool { .. } | Subject::Commit { .. } | Subject::Host { .. },
+        ) => Ok(()),
     }
 }
 
@@ -70,11 +73,12 @@ pub(super) fn void(db: &Connection, turn: &TurnId) -> Result<()> {
 pub fn decide(db: &Connection, answer: &Answer) -> Result<Decided> {
     let asked = find(db, &answer.id)?.ok_or(Refusal::Unknown)?;
     may_answer(&asked, answer)?;
+    fits(&asked.subject, answer.choice)?;
     let status = if answer.approve { Status::Approved } else { Status::Rejected };
-    let sql = "UPDATE approvals SET status = ?2, decided_by = ?3, decided_at = ?4, reason = ?5
+    let sql = "UPDATE approvals SET status = ?2, decided_by = ?3, decided_at = ?4, reason = ?5, choice = ?6
                WHERE id = ?1 AND status = 'pending' AND expires_at > ?4";
-    let params =
-        params![answer.id.as_str(), status.as_str(), answer.by, answer.now, answer.reason.as_deref()];
+    let (id, reason, choice) = (answer.id.as_str(), answer.reason.as_deref(), answer.choice.as_str());
+    let params = params![id, status.as_str(), answer.by, answer.now, reason, choice];
     if execute(db, sql, params)? == 0 {
         return Err(match asked.status {
             Status::Pending | Status::Expired => Refusal::Expired,
@@ -149,8 +153,8 @@ pub fn list(
     rows(db, &sql, params, read)
 }
 
-fn read(row: &rusqlite::Row<'_>) -> Result<Approval> {
-    let status: String = row.get(6)?;
+pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Approval> {
+    let (status, choice): (String, String) = (row.get(6)?, row.get(12)?);
     Ok(Approval {
         id: ApprovalId::new(row.get::<_, String>(0)?),
         turn: TurnId::new(row.get::<_, String>(1)?),
@@ -165,5 +169,7 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Approval> {
         decided_by: row.get(9)?,
         decided_at: row.get(10)?,
         reason: row.get(11)?,
+        choice: Choice::parse(&choice)
+            .ok_or_else(|| StoreError::Corrupt(format!("approval choice `{choice}`")))?,
     })
 }

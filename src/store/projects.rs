@@ -39,10 +39,17 @@ pub fn create(db: &Connection, project: &Project, board: &Board, act: Act) -> Re
 pub fn change(db: &Connection, id: &ProjectId, change: &ProjectChange, act: Act) -> Result<Project> {
     let project = get(db, id)?.ok_or(StoreError::NotFound("project"))?;
     let next = Project { updated_at: act.at, ..project.revise(change)? };
-    let sql = "UPDATE projects SET name = ?2, settings = ?3, updated_at = ?4 WHERE id = ?1";
-    execute(db, sql, params![id.as_str(), next.name, to_json(&next.settings)?, next.updated_at])?;
+    save(db, &next)?;
     audit::append(db, act)?;
     Ok(next)
+}
+
+/// Stores a project's next state; its members are stored elsewhere.
+pub(super) fn save(db: &Connection, project: &Project) -> Result<()> {
+    let sql = "UPDATE projects SET name = ?2, settings = ?3, updated_at = ?4 WHERE id = ?1";
+    let settings = to_json(&project.settings)?;
+    execute(db, sql, params![project.id.as_str(), project.name, settings, project.updated_at])?;
+    Ok(())
 }
 
 /// Gives somebody a role in a project, or takes it with `None`.
@@ -79,12 +86,18 @@ pub fn set_member(
 /// Removes a project with all that is in it.
 ///
 /// # Errors
-/// [`Refusal::Busy`] while a bot holds one of its stories.
+/// [`Refusal::Busy`] while a bot holds one of its stories or one of its jobs is not over.
 pub fn remove(db: &Connection, id: &ProjectId, act: Act) -> Result<()> {
     let sql = "SELECT count(*) FROM stories WHERE project_id = ?1 AND claim_bot IS NOT NULL";
     let held: i64 = row(db, sql, [id.as_str()], |row| Ok(row.get(0)?))?.unwrap_or(0);
     if held > 0 {
         let why = format!("bots work on {held} of its stories: stop them, or take the stories back first");
+        return Err(Refusal::Busy(why).into());
+    }
+    let open =
+        super::count(db, "SELECT count(*) FROM jobs WHERE project_id = ?1 AND over = 0", [id.as_str()])?;
+    if open > 0 {
+        let why = format!("{open} of its tasks are not over: cancel them first, or wait until they are");
         return Err(Refusal::Busy(why).into());
     }
     if execute(db, "DELETE FROM projects WHERE id = ?1", [id.as_str()])? == 0 {

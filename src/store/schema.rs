@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_foundation.sql"),
     include_str!("migrations/0002_extraction.sql"),
     include_str!("migrations/0003_board.sql"),
+    include_str!("migrations/0004_jobs.sql"),
 ];
 
 fn migrations() -> Migrations<'static> {

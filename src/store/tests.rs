@@ -212,6 +212,8 @@ fn an_approval_is_answered_once_used_once_and_withdrawn_with_its_turn() {
 
     let (one, two, three) = (ApprovalId::new("a1"), ApprovalId::new("a2"), ApprovalId::new("a3"));
     let answer = |id: &ApprovalId, approve, by: &str, now| Answer {
+        member: false,
+        choice: Default::default(),
         id: id.clone(),
         approve,
         reason: None,

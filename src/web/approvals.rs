@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{
         access::Role,
-        approval::{Answer, Status},
+        approval::{Answer, Choice, Status},
         ids::{ApprovalId, UserId},
     },
 };
@@ -99,6 +99,8 @@ async fn decide(
         actor: format!("key:{}", principal.name),
         user: principal.user.clone(),
         owner: principal.role == Role::Owner,
+        member: false,
+        choice: Choice::default(),
         now: kit.clock.now(),
     };
     let decided = kit.doors.db.write.decide.ask(Decide { answer }).await?;

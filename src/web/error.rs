@@ -121,6 +121,7 @@ impl From<DbError> for ApiError {
                 (StatusCode::NOT_FOUND, "not_found")
             }
             DbError::Approval(Refusal::OwnersOnly) => (StatusCode::FORBIDDEN, "forbidden"),
+            DbError::Approval(Refusal::Choice(_)) => (StatusCode::BAD_REQUEST, "bad_request"),
             DbError::Approval(Refusal::Settled { .. } | Refusal::Expired) => {
                 (StatusCode::CONFLICT, "settled")
             }

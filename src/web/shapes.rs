@@ -74,7 +74,7 @@ pub(super) struct ApprovalShape {
     turn_id: String,
     /// Exactly what would be done.
     preview: String,
-    /// Hash of tool and arguments; empty for a budget.
+    /// What exactly it is bound to: the hash of tool and arguments, the tree of a commit, a host; empty for a budget.
     action: String,
     /// `pending`, `approved`, `rejected`, `expired`, `consumed` or `void`.
     status: &'static str,
@@ -90,6 +90,8 @@ impl From<Approval> for ApprovalShape {
         let (kind, action) = match approval.subject {
             Subject::Tool { action, .. } => ("tool", action),
             Subject::Budget { .. } => ("budget", String::new()),
+            Subject::Commit { tree, .. } => ("commit", tree),
+            Subject::Host { host, .. } => ("host", host),
         };
         Self {
             id: approval.id.to_string(),

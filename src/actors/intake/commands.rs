@@ -120,6 +120,8 @@ async fn decide(
         actor: format!("user:{user}"),
         user,
         owner: offer.owner,
+        member: false,
+        choice: approval::Choice::default(),
         now,
     };
     match doors.decide.ask(Decide { answer }).await {

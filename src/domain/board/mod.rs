@@ -1,5 +1,6 @@
 //! A project's board: columns with roles, stories with places, claims with fencing tokens.
 
+pub mod card;
 pub mod claim;
 pub mod column;
 pub mod dependency;
@@ -48,4 +49,17 @@ pub fn check_text(
         return Err(Refusal::Bad(format!("{what} has a control character: take it out")));
     }
     Ok(())
+}
+
+/// A text that [`check_text`] takes, out of one that was written by an engine or by Atoll: what does not fit is cut
+/// off, control characters become spaces, and of nothing at all a word is made.
+pub fn fit_text(text: &str, most: usize, lines: bool) -> String {
+    let odd = |c: char| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'));
+    let plain: String = text.trim().chars().map(|c| if odd(c) { ' ' } else { c }).collect();
+    let plain = plain.trim();
+    match plain.chars().count() {
+        0 => "(nothing was said)".to_owned(),
+        length if length <= most => plain.to_owned(),
+        _ => plain.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
 }

@@ -31,6 +31,13 @@ impl Outcome {
             Self::Cancelled => "cancelled",
         }
     }
+
+    /// Reads a stored word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Done, Self::Unchanged, Self::Rejected, Self::Failed, Self::Cancelled]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+    }
 }
 
 /// The end of a job, until somebody continues it.
@@ -60,6 +67,15 @@ pub enum Wait {
     },
 }
 
+impl Wait {
+    /// Why, in words.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Budget { why, .. } | Self::Isolation { why } => why,
+        }
+    }
+}
+
 /// What came out of the sandbox: the exact thing that a person approves and that is pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
@@ -72,6 +88,9 @@ pub struct Candidate {
     /// What a person should look at.
     #[serde(default)]
     pub flags: Vec<String>,
+    /// Some of it must be looked at: a person is asked whatever the project says.
+    #[serde(default)]
+    pub asks: bool,
 }
 
 /// One verify command and what it came to.

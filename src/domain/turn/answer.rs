@@ -1,7 +1,7 @@
 //! What goes out when a turn ends, and how its transcript is closed for the history.
 
 use crate::domain::{
-    budget::{Exceeded, Scope},
+    budget::Exceeded,
     message::{Message, ToolResult},
     model::ModelError,
 };
@@ -153,10 +153,7 @@ fn explain(why: &Why) -> String {
         }
         Why::Budget(exceeded, reason) => format!(
             "I stopped: the {} budget of {} would be exceeded ({} used, the next step may need {}), and {reason}.",
-            match exceeded.scope {
-                Scope::Turn => "turn's",
-                Scope::User => "day's",
-            },
+            exceeded.scope.as_words(),
             exceeded.dimension.show(exceeded.cap),
             exceeded.dimension.show(exceeded.used),
             exceeded.dimension.show(exceeded.asked),

@@ -3,7 +3,7 @@
 use crate::domain::{
     Millis,
     approval::{Subject, Verdict},
-    budget::{Amount, Exceeded, Scope},
+    budget::{Amount, Exceeded},
     ids::{ApprovalId, InboundId},
     message::{Message, ToolResult},
     model::{Answer, ModelError, Stop},
@@ -179,10 +179,7 @@ impl Turn {
         }
         let preview = format!(
             "raise the {} budget from {} by {}: {} are used, and the next step may need {}",
-            match exceeded.scope {
-                Scope::Turn => "turn's",
-                Scope::User => "user's daily",
-            },
+            exceeded.scope.as_words(),
             exceeded.dimension.show(exceeded.cap),
             exceeded.dimension.show(exceeded.raise),
             exceeded.dimension.show(exceeded.used),

@@ -4,7 +4,7 @@ use actix::prelude::*;
 
 use crate::actors::kernel::Door;
 
-use super::{board::*, reads::*, writes::*};
+use super::{board::*, jobs::*, reads::*, writes::*};
 
 macro_rules! doors {
     ($(#[$doc:meta])* $name:ident, $label:literal, $open:ident { $($field:ident: $message:ident),* $(,)? }) => {
@@ -74,6 +74,12 @@ doors!(
         renew_claim: RenewClaim,
         release_claim: ReleaseClaim,
         add_entry: AddEntry,
+        create_job: CreateJob,
+        write_job: WriteJob,
+        prepay_job: PrepayJob,
+        settle_job: SettleJob,
+        add_egress: AddEgress,
+        expire_jobs: ExpireJobs,
     }
 );
 doors!(
@@ -110,6 +116,11 @@ doors!(
         list_bots: ListBots,
         list_entries: ListEntries,
         recall: Recall,
+        load_job: LoadJob,
+        open_jobs: OpenJobs,
+        get_task: GetTask,
+        list_tasks: ListTasks,
+        list_egress: ListEgress,
     }
 );
 

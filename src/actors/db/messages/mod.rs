@@ -2,11 +2,13 @@
 
 mod board;
 mod doors;
+mod jobs;
 mod reads;
 mod writes;
 
 pub use board::*;
 pub use doors::{DbDoors, ReadDoors, WriteDoors};
+pub use jobs::*;
 pub use reads::*;
 pub use writes::*;
 

@@ -1,0 +1,123 @@
+//! One step of a job, in one transaction: its journal, its row, its questions, and everything that moves with them.
+
+use rusqlite::{Connection, params};
+
+use super::{Result, StoreError, audit, execute, job_cards, job_questions, jobs, outbox, row, to_json};
+use crate::domain::{
+    approval::Subject,
+    audit::Act,
+    ids::{ConversationId, DEFAULT_CONVERSATION},
+    job::{Entry, JobWrite, JobWritten, Question, Task, Verbosity},
+    notice,
+    outbound::{Body, NewOutbox, OutboxRow},
+};
+
+/// Stores a step.
+///
+/// # Errors
+/// [`StoreError::NotFound`] for the job; [`StoreError::Stale`] when it does not follow what is stored, or uses an
+/// approval that is not there to be used.
+pub fn write(db: &Connection, boot: i64, step: &JobWrite) -> Result<JobWritten> {
+    let before = jobs::get(db, &step.job)?.ok_or(StoreError::NotFound("task"))?;
+    journal(db, step)?;
+    for id in &step.uses {
+        job_questions::consume(db, &before, step, id)?;
+    }
+    for id in &step.withdraws {
+        job_questions::withdraw(db, &step.job, id)?;
+    }
+    if step.entries.iter().any(|entry| matches!(entry, Entry::Ended { .. } | Entry::Continued { .. })) {
+        job_questions::void(db, &step.job)?;
+    }
+    for question in &step.asks {
+        job_questions::ask(db, &before, question, step.now)?;
+    }
+    jobs::save(db, &after(&before, step))?;
+    for (idx, entry) in (step.first..).zip(&step.entries) {
+        job_cards::follow(db, &before, step, idx, entry)?;
+        job_cards::note(db, &before, step, idx, entry)?;
+        log(db, step, entry)?;
+    }
+    job_cards::renew(db, &before, step)?;
+    let outbox = messages(&before, step)?
+        .iter()
+        .map(|message| outbox::post(db, boot, message, step.now))
+        .collect::<Result<Vec<OutboxRow>>>()?;
+    let task = jobs::get(db, &step.job)?.ok_or(StoreError::NotFound("task"))?;
+    Ok(JobWritten { task, outbox })
+}
+
+/// Appends to the journal, if the step follows what is stored.
+fn journal(db: &Connection, step: &JobWrite) -> Result<()> {
+    let sql = "SELECT max(idx) FROM job_journal WHERE job_id = ?1";
+    let last = row(db, sql, [step.job.as_str()], |row| Ok(row.get::<_, Option<i64>>(0)?))?.flatten();
+    if super::page(step.first) != last.map_or(0, |last| last + 1) {
+        return Err(StoreError::Stale("the task has gone on"));
+    }
+    for (idx, entry) in (step.first..).zip(&step.entries) {
+        let sql = "INSERT INTO job_journal (job_id, idx, at, kind, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let params = params![step.job.as_str(), super::page(idx), step.now, entry.kind(), to_json(entry)?];
+        execute(db, sql, params)?;
+    }
+    Ok(())
+}
+
+fn after(before: &Task, step: &JobWrite) -> Task {
+    let mut task = Task { head: step.head.clone(), updated_at: step.now, ..before.clone() };
+    for entry in &step.entries {
+        match entry {
+            Entry::Claimed => task.started_at = task.started_at.or(Some(step.now)),
+            Entry::Ended { .. } => task.ended_at = Some(step.now),
+            Entry::Continued { .. } => task.ended_at = None,
+            _ => {}
+        }
+    }
+    task
+}
+
+fn log(db: &Connection, step: &JobWrite, entry: &Entry) -> Result<()> {
+    let (action, details) = match entry {
+        Entry::Pushed => {
+            let branch = step.head.branch.as_deref().unwrap_or("an unknown branch");
+            let commit =
+                step.head.candidate.as_ref().map_or("an unknown commit", |came| came.commit.as_str());
+            ("job.pushed", format!("{commit} to {branch}"))
+        }
+        Entry::Ended { closed } => ("job.ended", format!("{}: {}", closed.outcome.as_str(), closed.text)),
+        _ => return Ok(()),
+    };
+    let actor = format!("job:{}", step.job);
+    let act = Act { at: step.now, actor, action: action.into(), subject: step.job.to_string(), details };
+    audit::append(db, act)?;
+    Ok(())
+}
+
+/// What the person whose job it is hears of a step. A bot hears nothing.
+fn messages(task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
+    let user = &task.asked.user;
+    if user.as_str().starts_with("bot:") {
+        return Ok(Vec::new());
+    }
+    let conversation = ConversationId::of("api", user, DEFAULT_CONVERSATION)
+        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let asked = step.asks.iter().filter(|question| !matches!(question.subject, Subject::Tool { .. }));
+    let questions = asked.map(|Question { id, preview, expires_at, .. }| Body::Approval {
+        approval: id.clone(),
+        preview: preview.clone(),
+        expires_at: *expires_at,
+    });
+    let ends = step.entries.iter().filter_map(|entry| match entry {
+        Entry::Ended { closed } if task.asked.verbosity != Verbosity::Quiet => {
+            Some(notice::task_ended(&task.asked.title, closed))
+        }
+        _ => None,
+    });
+    let message = |body| NewOutbox {
+        user: user.clone(),
+        conversation: conversation.clone(),
+        turn: None,
+        answers: Vec::new(),
+        body,
+    };
+    Ok(questions.chain(ends).map(message).collect())
+}
