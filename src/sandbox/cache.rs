@@ -12,8 +12,9 @@ use crate::ports::sandbox::{SandboxError, SandboxSpec, place};
 use super::{body::LABEL, disk, maker::DockerSandboxes};
 
 impl DockerSandboxes {
-    /// Makes the cache of a sandbox that is to be made, when it is not there, and empties it when it holds more than half of what the sandbox may store:
-    /// else its folders would be too full from the beginning. One that another sandbox uses stays as it is.
+    /// Makes the cache of a sandbox that is to be made, when it is not there, and empties it when it holds more than
+    /// half of what the sandbox may store: else its folders would be too full from the beginning. One that another
+    /// sandbox uses stays as it is.
     pub(super) async fn trim_cache(&self, spec: &SandboxSpec) -> Result<(), SandboxError> {
         let found = spec.mounts.iter().find(|mount| mount.inside == place::CACHE && !mount.read_only);
         let Some(folder) = found.map(|mount| mount.host.clone()) else { return Ok(()) };

@@ -110,14 +110,14 @@ impl DockerSandboxes {
         };
         let path = found.path.clone().unwrap_or_default();
         let age = std::fs::metadata(&path).and_then(|data| data.modified()).ok();
-        let age = age.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        let age = age.map(|at| chrono::DateTime::<chrono::Utc>::from(at).format("%F %T").to_string());
         let inspected = docker.inspect_image(image).await.map_err(fault)?;
         let env = inspected.config.and_then(|config| config.env).unwrap_or_default();
         let names = env.iter().filter_map(|pair| pair.split('=').next()).map(str::to_owned);
         let limits = self.settings.limits;
         let subject = Subject {
             engine: format!("Docker {}", info.server_version.unwrap_or_default()),
-            runtime: format!("runtime {runtime} ({path}, {})", age.unwrap_or_default().as_secs()),
+            runtime: format!("runtime {runtime} ({path} of {})", age.unwrap_or_default()),
             image: inspected.id.unwrap_or_default(),
             limits: format!("{limits:?} {}", self.settings.disk_bytes),
         };
