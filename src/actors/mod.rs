@@ -10,6 +10,7 @@ pub mod llm_pool;
 pub mod outbox;
 pub mod root;
 pub mod router;
+pub mod sandbox;
 pub mod scheduler;
 pub mod session;
 pub mod skill_host;

@@ -29,6 +29,17 @@ impl Price {
         micros.ceil() as u64
     }
 
+    /// The higher of two prices, for each kind of token.
+    #[must_use]
+    pub fn or_higher(self, other: Self) -> Self {
+        Self {
+            input: self.input.max(other.input),
+            output: self.output.max(other.output),
+            cache_read: self.cache_read.max(other.cache_read),
+            cache_write: self.cache_write.max(other.cache_write),
+        }
+    }
+
     /// The most that a call with these token counts can cost.
     pub fn worst(&self, input: u64, output: u64) -> u64 {
         let read = self.input.max(self.cache_write);
@@ -62,6 +73,11 @@ impl Prices {
             .filter(|(name, _)| model.starts_with(name.as_str()) || bare.starts_with(name.as_str()))
             .max_by_key(|(name, _)| name.len())
             .map(|(_, price)| *price)
+    }
+
+    /// The highest prices of the list: what a model that it does not know is taken to cost.
+    pub fn highest(&self) -> Price {
+        self.list.iter().fold(Price::default(), |highest, (_, price)| highest.or_higher(*price))
     }
 }
 

@@ -65,13 +65,8 @@ pub fn rehearsal() -> Arc<dyn Model> {
 /// The highest prices and the longest answer of all providers: what a reservation assumes, because any of
 /// them may answer.
 pub fn worst(models: &[Arc<dyn Model>]) -> (Price, u64) {
-    let mut worst = Price::default();
-    for price in models.iter().filter_map(|model| model.price()) {
-        worst.input = worst.input.max(price.input);
-        worst.output = worst.output.max(price.output);
-        worst.cache_read = worst.cache_read.max(price.cache_read);
-        worst.cache_write = worst.cache_write.max(price.cache_write);
-    }
+    let prices = models.iter().filter_map(|model| model.price());
+    let worst = prices.fold(Price::default(), Price::or_higher);
     let longest = models.iter().map(|model| u64::from(model.max_output())).max().unwrap_or(0);
     (worst, longest)
 }

@@ -1,35 +1,16 @@
 //! A coding engine: it works on the tree of a sandbox until it is done, and tells what it does.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use crate::{
-    domain::engine::{Control, EngineEvent, Limits},
-    ports::sandbox::Sandbox,
+    domain::{
+        bot,
+        engine::{Control, EngineEvent, Limits},
+    },
+    ports::{gateway::JobToken, model::Model, sandbox::Sandbox},
 };
-
-/// A token that is worth something at the gateway of one job only. It never shows itself in a log.
-#[derive(Clone, PartialEq, Eq)]
-pub struct JobToken(String);
-
-impl JobToken {
-    /// This token.
-    pub fn new(token: impl Into<String>) -> Self {
-        Self(token.into())
-    }
-
-    /// The token itself, for the environment of an engine.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for JobToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JobToken(…)")
-    }
-}
 
 /// Which session an engine works in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,4 +73,10 @@ pub trait Engine: Send + Sync {
 
     /// Starts a run. Whatever goes wrong comes as an event, and at last as the result. Needs a tokio runtime.
     fn start(&self, run: EngineRun, sandbox: Arc<dyn Sandbox>) -> EngineHandle;
+}
+
+/// Makes engines.
+pub trait Engines: Send + Sync {
+    /// The engine of this kind; `model` is whom our own asks, the others bring their own.
+    fn engine(&self, kind: bot::Engine, model: Arc<dyn Model>) -> Arc<dyn Engine>;
 }

@@ -111,7 +111,7 @@ pub fn env(run: &EngineRun, home: &str) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::engine::Limits, ports::engine::JobToken};
+    use crate::{domain::engine::Limits, ports::gateway::JobToken};
 
     fn run() -> EngineRun {
         EngineRun {
@@ -122,7 +122,7 @@ mod tests {
             limits: Limits { turns: 7, cost_usd: Some(1.5), ..Limits::default() },
             approvals: Approvals::Ask,
             gateway: "http://127.0.0.1:3128/llm/".into(),
-            token: JobToken::new("job-token"),
+            token: JobToken::new([7; 32]),
         }
     }
 
@@ -130,7 +130,7 @@ mod tests {
     fn the_command_line_holds_no_prompt_and_no_token_and_shuts_the_tree_out() {
         let argv = argv(&run());
         let line = argv.join("\u{1}");
-        assert!(!line.contains("PROMPT") && !line.contains("SYSTEM") && !line.contains("job-token"));
+        assert!(!line.contains("PROMPT") && !line.contains("SYSTEM") && !line.contains(run().token.reveal()));
         let after = |flag: &str| argv[argv.iter().position(|arg| arg == flag).unwrap() + 1].as_str();
         assert_eq!(after("--setting-sources"), "");
         assert_eq!(after("--permission-prompt-tool"), "stdio");
@@ -160,7 +160,10 @@ mod tests {
     fn the_gateway_is_all_that_it_knows_of_the_world() {
         let env = env(&run(), "/home/agent");
         assert_eq!(env["ANTHROPIC_BASE_URL"], "http://127.0.0.1:3128/llm/anthropic");
-        assert_eq!((env["ANTHROPIC_API_KEY"].as_str(), env["HOME"].as_str()), ("job-token", "/home/agent"));
-        assert!(!format!("{:?}", run()).contains("job-token"));
+        assert_eq!(
+            (env["ANTHROPIC_API_KEY"].as_str(), env["HOME"].as_str()),
+            (run().token.reveal(), "/home/agent")
+        );
+        assert!(!format!("{:?}", run()).contains(run().token.reveal()));
     }
 }

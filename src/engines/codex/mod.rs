@@ -92,7 +92,10 @@ mod tests {
     use super::*;
     use crate::{
         domain::engine::Limits,
-        ports::engine::{Approvals, JobToken, Session},
+        ports::{
+            engine::{Approvals, Session},
+            gateway::JobToken,
+        },
     };
 
     #[test]
@@ -105,16 +108,16 @@ mod tests {
             limits: Limits::default(),
             approvals: Approvals::Auto,
             gateway: "http://127.0.0.1:3128/llm".into(),
-            token: JobToken::new("job-token"),
+            token: JobToken::new([7; 32]),
         };
         let argv = argv(&run, "/workspace");
         let line = argv.join(" ");
         assert!(line.contains("base_url=\"http://127.0.0.1:3128/llm/openai/v1\""), "{line}");
         assert!(line.contains("projects={\"/workspace\"={trust_level=\"untrusted\"}}"), "{line}");
-        for secret in ["PROMPT", "SYSTEM", "job-token"] {
+        for secret in ["PROMPT", "SYSTEM", run.token.reveal()] {
             assert!(!line.contains(secret), "{line}");
         }
         let env = env(&run, "/home/agent");
-        assert_eq!((env[KEY].as_str(), env["HOME"].as_str()), ("job-token", "/home/agent"));
+        assert_eq!((env[KEY].as_str(), env["HOME"].as_str()), (run.token.reveal(), "/home/agent"));
     }
 }

@@ -16,12 +16,18 @@ use std::sync::Arc;
 use atoll::{
     domain::engine::{Control, End, Ending, EngineEvent, Ledger, Limits},
     ports::{
-        engine::{Approvals, Engine, EngineHandle, EngineRun, JobToken, Session},
+        engine::{Approvals, Engine, EngineHandle, EngineRun, Session},
+        gateway::JobToken,
         sandbox::Sandbox,
     },
 };
 
 use crate::support::PATIENCE;
+
+/// What the gateway would know the job by.
+fn token() -> JobToken {
+    JobToken::new([7; 32])
+}
 
 /// A run with this prompt.
 fn run(prompt: &str) -> EngineRun {
@@ -33,7 +39,7 @@ fn run(prompt: &str) -> EngineRun {
         limits: Limits { grace_ms: 5_000, ..Limits::default() },
         approvals: Approvals::Ask,
         gateway: "http://127.0.0.1:9/llm".into(),
-        token: JobToken::new("job-token-of-this-test"),
+        token: token(),
     }
 }
 
