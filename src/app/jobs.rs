@@ -123,8 +123,7 @@ fn start_job(parts: &Arc<Parts>, doors: &Doors, registry: &Registry) -> StartJob
     let placement = parts.base.placement.clone();
     Arc::new(move |id, thread, life| {
         let (kit, registry) = (Arc::clone(&kit), registry.clone());
-        let addr =
-            placement.start(Role::Session(thread), move |_| JobActor::new(life, id, kit, registry));
+        let addr = placement.start(Role::Session(thread), move |_| JobActor::new(life, id, kit, registry));
         JobHandle {
             tell: addr.clone().recipient(),
             observe: addr.clone().recipient(),

@@ -69,7 +69,10 @@ impl Origins for HostOrigins {
         let Some(settings) = &project.settings.forge else { return Ok(None) };
         let remote = RemoteUrl::parse(&project.settings.repo_url).map_err(|error| error.to_string())?;
         let token = self.token(project)?.ok_or_else(|| {
-            format!("the project {} names no variable for the token of its forge (forge.tokenEnv)", project.id)
+            format!(
+                "the project {} names no variable for the token of its forge (forge.tokenEnv)",
+                project.id
+            )
         })?;
         let config = ForgeConfig { kind: settings.kind, remote, api_url: settings.api_url.clone(), token };
         forge(config, &self.clients).map(Some).map_err(|error| error.to_string())
@@ -99,11 +102,8 @@ mod tests {
     }
 
     fn project(url: &str, token_env: Option<&str>) -> Project {
-        let forge = ForgeSettings {
-            kind: ForgeKind::Github,
-            api_url: None,
-            token_env: token_env.map(str::to_owned),
-        };
+        let forge =
+            ForgeSettings { kind: ForgeKind::Github, api_url: None, token_env: token_env.map(str::to_owned) };
         let change = ProjectChange {
             name: Some("P".into()),
             repo_url: Some(url.into()),

@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     actors::{
         db::messages::Audit,
-        kernel::{Door, Placement, Registry, install_panic_hook},
+        jobs::messages::JobsTick,
+        kernel::{Placement, Registry, install_panic_hook},
         root::{
             Root, RootKit,
             messages::{Close, Drain, Inspect},
         },
-        jobs::messages::JobsTick,
         scheduler::messages::Tick,
     },
     config::{Config, Env},
@@ -41,10 +41,10 @@ use crate::{
 use super::{
     actors::{Assembled, STORE_THREADS, assemble},
     clock::SystemClock,
+    jobs::Coding,
     models::{Found, ModelsFault, find_models},
     parts::{Base, Doors, Parts},
     report,
-    jobs::Coding,
 };
 
 /// How long the last lines of jobs' logs may take at the end.

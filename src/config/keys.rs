@@ -325,8 +325,18 @@ pub const KEYS: &[Key] = &[
         "false",
         "take callback addresses of tasks that are private, loopback or local names",
     ),
-    key("git.ssh_key", Kind::Text, "", "private key for repositories over ssh; `ssh/id_ed25519` in the home by default"),
-    key("git.known_hosts", Kind::Text, "", "hosts that are known over ssh; `ssh/known_hosts` in the home by default"),
+    key(
+        "git.ssh_key",
+        Kind::Text,
+        "",
+        "private key for repositories over ssh; `ssh/id_ed25519` in the home by default",
+    ),
+    key(
+        "git.known_hosts",
+        Kind::Text,
+        "",
+        "hosts that are known over ssh; `ssh/known_hosts` in the home by default",
+    ),
     key("skills.*.enabled", Kind::Bool, "true", "offer this skill"),
     key(
         "skills.*.run_on_host",

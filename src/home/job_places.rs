@@ -43,11 +43,7 @@ impl JobPlaces for HomeJobPlaces {
         self.home.cache(project.as_str())
     }
 
-    fn attach(
-        &self,
-        workspace: PathBuf,
-        files: Vec<(String, Bytes)>,
-    ) -> BoxFuture<'static, io::Result<()>> {
+    fn attach(&self, workspace: PathBuf, files: Vec<(String, Bytes)>) -> BoxFuture<'static, io::Result<()>> {
         let work = tokio::task::spawn_blocking(move || attach(&workspace, &files));
         Box::pin(async move { work.await.map_err(io::Error::other)? })
     }

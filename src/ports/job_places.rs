@@ -19,7 +19,11 @@ pub trait JobPlaces: Send + Sync {
     fn cache(&self, project: &ProjectId) -> PathBuf;
 
     /// Puts files into a workspace that no agent has seen yet, where git ignores them: names and bytes.
-    fn attach(&self, workspace: PathBuf, files: Vec<(String, Bytes)>) -> BoxFuture<'static, std::io::Result<()>>;
+    fn attach(
+        &self,
+        workspace: PathBuf,
+        files: Vec<(String, Bytes)>,
+    ) -> BoxFuture<'static, std::io::Result<()>>;
 
     /// True when the set-up of this workspace was done.
     fn is_set_up(&self, job: &JobId) -> bool;

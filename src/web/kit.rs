@@ -24,9 +24,7 @@ use crate::{
         access::Principal,
         rate::{Buckets, Lockout},
     },
-    ports::{
-        clock::Clock, files::Files, job_files::JobFiles, metrics::Metrics, sandbox_care::SandboxCare,
-    },
+    ports::{clock::Clock, files::Files, job_files::JobFiles, metrics::Metrics, sandbox_care::SandboxCare},
 };
 
 /// Whom handlers talk to.
@@ -128,6 +126,18 @@ impl WebKit {
             pace: Buckets::new(server.requests_per_minute),
             lockout: Lockout::new(server.lockout_failures, server.lockout_ms),
         });
-        Self { doors, registry, files, job_files, clock, metrics, settings, local, sandboxes, closing, guards }
+        Self {
+            doors,
+            registry,
+            files,
+            job_files,
+            clock,
+            metrics,
+            settings,
+            local,
+            sandboxes,
+            closing,
+            guards,
+        }
     }
 }

@@ -127,8 +127,8 @@ pub(super) async fn retry_task(
     tell(&kit, &caller, &path, JobOrder::Retry).await
 }
 
-/// Go on with a new instruction, on the task's branch and in its session. For one that is over, or that waits for an
-/// answer about its work: that is then rejected.
+/// Go on with a new instruction, on the task's branch and in its session. For one that is over; work that waits for an
+/// answer is rejected with what is to be done instead.
 #[utoipa::path(
     request_body = FollowUp,
     params(("id" = String, Path, description = "the task")),
@@ -144,8 +144,7 @@ pub(super) async fn follow_up(
 ) -> ApiResult<web::Json<TaskShape>> {
     let instruction = body.into_inner().instruction;
     check_text("instruction", &instruction, 1, INSTRUCTION, true)?;
-    let by = by(&kit, &caller).actor;
-    tell(&kit, &caller, &path, JobOrder::Continue { instruction, by }).await
+    tell(&kit, &caller, &path, JobOrder::Continue { instruction }).await
 }
 
 /// Say a word into the running work.

@@ -100,7 +100,6 @@ const PROVEN: &[(&str, &str)] = &[
         "limits::messages_a_minute_are_unlimited_or_as_many_as_are_configured",
     ),
     ("channels.terminal.while_busy", "busy::the_terminal_decides_for_itself"),
-<<<<<<< HEAD
     ("sandbox.runtime", "sandbox::gvisor_is_used_unless_runc_is_asked_for_and_then_it_is_warned_of"),
     (
         "sandbox.docker",
@@ -112,10 +111,8 @@ const PROVEN: &[(&str, &str)] = &[
     ("sandbox.processes", "sandbox::a_sandbox_gets_what_the_configuration_gives_it"),
     ("sandbox.tmp_mib", "sandbox::a_sandbox_gets_what_the_configuration_gives_it"),
     ("sandbox.disk_mib", "sandbox::a_sandbox_gets_what_the_configuration_gives_it"),
-=======
     ("jobs.log_mib", "tasks::the_log_of_a_task_is_as_long_as_it_may_be"),
     ("jobs.private_callbacks", "tasks::a_callback_goes_to_the_internet_unless_others_are_allowed"),
->>>>>>> coding-w
     ("skills.*.enabled", "tools::a_skill_with_scripts_cannot_be_used_unless_the_configuration_lets_it"),
     ("skills.*.run_on_host", "tools::a_skill_with_scripts_cannot_be_used_unless_the_configuration_lets_it"),
     ("skills.*.approval", "approvals::the_configuration_can_have_every_call_of_a_skill_ask"),

@@ -76,11 +76,16 @@ impl Jobs {
         let swept = async move {
             match strays.await {
                 Ok(Ok(ended)) if !ended.is_empty() => {
-                    tracing::warn!(sandboxes = ended.len(), "ended sandboxes that an earlier run left behind");
+                    tracing::warn!(
+                        sandboxes = ended.len(),
+                        "ended sandboxes that an earlier run left behind"
+                    );
                 }
                 // Without Docker there are none, and whoever needs it says so.
                 Ok(Ok(_) | Err(_)) => {}
-                Err(_) => tracing::warn!("Docker does not say in time whether sandboxes are left from an earlier run"),
+                Err(_) => tracing::warn!(
+                    "Docker does not say in time whether sandboxes are left from an earlier run"
+                ),
             }
             open.ask(OpenJobs {}).await
         };
@@ -286,9 +291,10 @@ impl Handler<Mail<Stop>> for Jobs {
     fn handle(&mut self, mail: Mail<Stop>, _: &mut Self::Context) -> Self::Result {
         let (stop, _ticket) = mail.open();
         self.draining = true;
-        let jobs = self.jobs.iter().flat_map(|jobs| {
-            jobs.living().filter_map(|(name, handle)| Some((jobs.vitals(name)?, handle)))
-        });
+        let jobs = self
+            .jobs
+            .iter()
+            .flat_map(|jobs| jobs.living().filter_map(|(name, handle)| Some((jobs.vitals(name)?, handle))));
         let ends: Vec<_> = jobs.map(|(vitals, handle)| handle.stop.send(Mail::new(stop, vitals))).collect();
         Box::pin(join_all(ends).into_actor(self).map(|_, jobs, ctx| {
             jobs.life.stop(ctx);

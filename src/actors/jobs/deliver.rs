@@ -147,8 +147,7 @@ async fn pushed(work: &Work, commit: &str) -> Result<Pushed, Stop> {
         branch: workspace.branch,
         expected: workspace.remote,
     };
-    let how: Result<_, RepoError> =
-        work.patiently("pushing", || work.kit.repos.push(push.clone())).await;
+    let how: Result<_, RepoError> = work.patiently("pushing", || work.kit.repos.push(push.clone())).await;
     Ok(how?)
 }
 
@@ -175,7 +174,9 @@ async fn requested(work: &Work) -> Result<Opened, String> {
                     ForgeError::Wait { after_ms } => (after_ms / 1_000).clamp(1, 120),
                     _ => wait,
                 };
-                work.note(format!("the pull request could not be opened and is tried again in {wait} s: {error}"));
+                work.note(format!(
+                    "the pull request could not be opened and is tried again in {wait} s: {error}"
+                ));
                 tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
             }
             other => return other.map_err(|error| error.to_string()),

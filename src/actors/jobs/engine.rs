@@ -10,7 +10,9 @@ use futures_util::stream::unfold;
 use tokio::sync::mpsc;
 
 use crate::{
-    actors::sandbox::messages::{BenchError, BenchEvent, Close, EngineStart, SetPolicy, StartEngine, TellEngine},
+    actors::sandbox::messages::{
+        BenchError, BenchEvent, Close, EngineStart, SetPolicy, StartEngine, TellEngine,
+    },
     domain::{
         engine::{Control, End, Ending, EngineEvent, Limits},
         job::{Event, Phase, words},
@@ -95,12 +97,13 @@ impl JobActor {
         let (round, (events, told)) = (live.round, mpsc::channel(EVENTS));
         let started = bench.ask(StartEngine { run, events });
         let told = wrap_stream::<_, Self>(stream(told));
-        let follows = wrap_future::<_, Self>(started).then(move |started: Result<(), BenchError>, actor, ctx| {
-            if let Err(error) = started {
-                actor.engine_event(round, &again, lost(&error), ctx);
-            }
-            told.map(move |event, actor, ctx| actor.engine_event(round, &again, event, ctx)).finish()
-        });
+        let follows =
+            wrap_future::<_, Self>(started).then(move |started: Result<(), BenchError>, actor, ctx| {
+                if let Err(error) = started {
+                    actor.engine_event(round, &again, lost(&error), ctx);
+                }
+                told.map(move |event, actor, ctx| actor.engine_event(round, &again, event, ctx)).finish()
+            });
         live.work = Some(ctx.spawn(follows));
     }
 
@@ -145,7 +148,8 @@ impl JobActor {
                 });
             }
             End::Time => {
-                let why = "the engine did not end in the time that the project gives a job (limits.jobMinutes)";
+                let why =
+                    "the engine did not end in the time that the project gives a job (limits.jobMinutes)";
                 self.hear(Event::EngineFailed { why: why.into() }, ctx);
             }
             end if end.may_resume() => self.hear(Event::EngineLost { why: text }, ctx),

@@ -106,7 +106,8 @@ impl JobActor {
         let vitals = std::sync::Arc::clone(self.life.vitals());
         let running = async move {
             // What people changed meanwhile counts.
-            parts.project = work::project_of(&parts.kit, &parts.task).await.map_err(|error| error.to_string())?;
+            parts.project =
+                work::project_of(&parts.kit, &parts.task).await.map_err(|error| error.to_string())?;
             let project = parts.project.clone();
             let event = caught(&vitals, work(parts)).await.map_err(|error| error.to_string())?;
             Ok((project, event))

@@ -65,7 +65,9 @@ async fn prove(work: &Work) -> Result<(), Stop> {
     let shown = serde_json::to_vec_pretty(&evidence).unwrap_or_default();
     keep(work, "isolation.json", shown).await;
     if evidence.runtime == "runc" {
-        work.note("WARNING: this job shares the machine's kernel (sandbox.runtime is runc): it is not isolated");
+        work.note(
+            "WARNING: this job shares the machine's kernel (sandbox.runtime is runc): it is not isolated",
+        );
     }
     if evidence.holds() {
         return Ok(());
@@ -131,7 +133,8 @@ async fn set_up(work: &Work) -> Result<(), Stop> {
         };
         let RunOutput { exit, tail, .. } = work.bench.ask(run).await?;
         if exit != Some(0) {
-            let how = exit.map_or_else(|| "did not end in its time".into(), |exit| format!("ended with {exit}"));
+            let how =
+                exit.map_or_else(|| "did not end in its time".into(), |exit| format!("ended with {exit}"));
             return Err(Stop::Failed(format!("the set-up command `{command}` {how}:\n{tail}")));
         }
     }

@@ -158,11 +158,7 @@ impl Work {
 }
 
 /// What a job of this project may reach.
-pub(super) fn policy(
-    project: &Project,
-    hosts: &BTreeSet<String>,
-    setup: bool,
-) -> Result<EgressPolicy, Stop> {
+pub(super) fn policy(project: &Project, hosts: &BTreeSet<String>, setup: bool) -> Result<EgressPolicy, Stop> {
     let settings = &project.settings;
     let always = settings.allowed_presets.iter().chain(&settings.allowed_hosts).chain(hosts);
     let wider = settings.setup_presets.iter().chain(&settings.setup_hosts).filter(|_| setup);

@@ -157,7 +157,9 @@ impl Handler<Mail<Stop>> for SandboxActor {
         Box::pin(closing.into_actor(self).map(|closed, actor, ctx| {
             match closed {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "a sandbox is not closed at the end of its job's actor"),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "a sandbox is not closed at the end of its job's actor")
+                }
                 Err(_) => tracing::warn!("a sandbox is not closed in time at the end of its job's actor"),
             }
             actor.life.stop(ctx);

@@ -155,10 +155,9 @@ impl Bench {
         let secret = kit.clock.secret().map_err(|error| BenchError::Failed(error.to_string()))?;
         let token = JobToken::new(secret);
         let argv = vec![kit.places.relay.clone(), kit.places.address.clone()];
-        // Terminals are children of the relay.
-        let port = kit.places.address.rsplit(':').next().and_then(|port| port.parse().ok());
-        let env = port.filter(|port| *port != 0).map(surroundings).unwrap_or_default();
-        let exec = sandbox.exec(ExecSpec { argv, env, folder: Some("/".to_owned()), user: ExecUser::Relay });
+        let spec_of_relay =
+            ExecSpec { argv, user: ExecUser::Relay, folder: Some("/".to_owned()), ..ExecSpec::default() };
+        let exec = sandbox.exec(spec_of_relay);
         let exec = within(START, "starting the relay", exec).await?;
         let meter = JobMeter::new(kit, spec.job.clone(), events.clone());
         let store = kit.doors.egress.clone();
@@ -211,11 +210,9 @@ impl Bench {
         let argv = ["sh", "-c", HAND_OVER, "sh", workspace, &bundle, base].map(str::to_owned).to_vec();
         let ran = command::run(&place, Program::Argv(argv), HANDING, COMPLAINTS, Default::default()).await?;
         match ran.exit {
-            Some(0) => Ok(BundleFile {
-                folder: place.home.clone(),
-                file: BUNDLE.into(),
-                reference: "HEAD".into(),
-            }),
+            Some(0) => {
+                Ok(BundleFile { folder: place.home.clone(), file: BUNDLE.into(), reference: "HEAD".into() })
+            }
             Some(_) => {
                 let why = ran.tail.trim();
                 Err(BenchError::Failed(format!("git in the sandbox cannot hand the work over: {why}")))
@@ -227,7 +224,8 @@ impl Bench {
     /// The way in for terminals, which are the agent's.
     pub(super) async fn terminals(&self) -> Result<Arc<dyn Terminals>, BenchError> {
         let place = self.here()?;
-        let exec = within(START, "starting the relay of terminals", place.sandbox.exec(ExecSpec::terminals())).await?;
+        let exec = place.sandbox.exec(ExecSpec::terminals());
+        let exec = within(START, "starting the relay of terminals", exec).await?;
         within(START, "opening terminals", self.kit.gateways.terminals(exec)).await
     }
 

@@ -144,7 +144,8 @@ impl Tail {
     fn finish(mut self) -> (String, bool) {
         self.trim();
         let is_rest = |byte: &u8| byte & 0xc0 == 0x80;
-        let begin = if self.cut { self.kept.iter().take(3).take_while(|byte| is_rest(byte)).count() } else { 0 };
+        let begin =
+            if self.cut { self.kept.iter().take(3).take_while(|byte| is_rest(byte)).count() } else { 0 };
         (String::from_utf8_lossy(&self.kept[begin..]).into_owned(), self.cut)
     }
 }

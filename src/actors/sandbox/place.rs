@@ -91,7 +91,11 @@ impl Place {
     }
 
     /// Watches over it until its end, and tells of a death that nobody wanted. `abandoned` is set when its owner is gone.
-    pub(super) async fn keep(self: Arc<Self>, abandoned: CancellationToken, events: mpsc::Sender<BenchEvent>) {
+    pub(super) async fn keep(
+        self: Arc<Self>,
+        abandoned: CancellationToken,
+        events: mpsc::Sender<BenchEvent>,
+    ) {
         let mut died = self.sandbox.died();
         let why = tokio::select! {
             biased;
@@ -119,7 +123,11 @@ impl Place {
 /// Kills a sandbox; answers when that is confirmed.
 pub(super) async fn kill(sandbox: &dyn Sandbox) -> Result<(), BenchError> {
     match timeout(KILL, sandbox.kill()).await {
-        Ok(killed) => killed.map_err(|error| BenchError::Failed(format!("the sandbox does not end: {error}"))),
-        Err(_) => Err(BenchError::Failed("the sandbox does not end: the container engine does not answer".into())),
+        Ok(killed) => {
+            killed.map_err(|error| BenchError::Failed(format!("the sandbox does not end: {error}")))
+        }
+        Err(_) => {
+            Err(BenchError::Failed("the sandbox does not end: the container engine does not answer".into()))
+        }
     }
 }

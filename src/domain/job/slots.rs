@@ -132,7 +132,7 @@ mod tests {
             let mut slots = Slots::new(4);
             let mut granted: Vec<JobId> = Vec::new();
             for (job, project, frees) in steps {
-                let (job, project) = (job.to_string(), (job % 3).max(project % 1).to_string());
+                let (job, project) = (job.to_string(), (job % 3).max(project % 2).to_string());
                 if frees {
                     granted.retain(|other| other.as_str() != job);
                     slots.free(&JobId::new(job));

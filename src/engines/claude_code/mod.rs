@@ -160,7 +160,10 @@ mod tests {
     fn the_gateway_is_all_that_it_knows_of_the_world() {
         let env = env(&run(), "/home/agent");
         assert_eq!(env["ANTHROPIC_BASE_URL"], "http://127.0.0.1:3128/llm/anthropic");
-        assert_eq!((env["ANTHROPIC_API_KEY"].as_str(), env["HOME"].as_str()), (run().token.reveal(), "/home/agent"));
+        assert_eq!(
+            (env["ANTHROPIC_API_KEY"].as_str(), env["HOME"].as_str()),
+            (run().token.reveal(), "/home/agent")
+        );
         assert!(!format!("{:?}", run()).contains(run().token.reveal()));
     }
 }
