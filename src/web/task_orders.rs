@@ -15,7 +15,6 @@ use super::{
     body::Maybe,
     error::{ApiError, ApiResult, ErrorBody},
     kit::WebKit,
-    membership::by,
     task_body::INSTRUCTION,
     task_shapes::TaskShape,
     tasks::{find, get},
