@@ -128,4 +128,8 @@ fn page(number: usize) -> i64 {
 #[cfg(test)]
 mod board_tests;
 #[cfg(test)]
+mod job_card_tests;
+#[cfg(test)]
+mod job_tests;
+#[cfg(test)]
 mod tests;

@@ -34,36 +34,47 @@ fn quoted(text: &str) -> Option<&str> {
     text.trim_start().strip_prefix('"')?.split('"').next()
 }
 
-/// What commits are called: each write by its own label, a step of a turn by the kind of its last entry.
+/// The words that a function gives back, one for each arm of its match.
+fn arms(text: &str, function: &str) -> Vec<String> {
+    let body = text.split_once(&format!("fn {function}(")).unwrap().1;
+    body.split("\n}").next().unwrap().split("=> ").skip(1).filter_map(quoted).map(str::to_owned).collect()
+}
+
+/// How many variants an enumeration of entries has.
+fn variants(text: &str) -> usize {
+    let enumerated = text.split_once("pub enum Entry {").unwrap().1.split("\n}").next().unwrap();
+    let is_variant = |line: &&str| {
+        line.strip_prefix("    ").is_some_and(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+    };
+    enumerated.lines().filter(is_variant).count()
+}
+
+/// What commits are called: each write by its own label, a step of a turn or of a job by the kind of its last entry.
 fn commits() -> BTreeSet<String> {
-    let files = ["actors/db/writes.rs", "actors/db/board.rs"];
-    let writes = files.map(|file| std::fs::read_to_string(source(file)).unwrap()).concat();
+    let read = |file: &str| std::fs::read_to_string(source(file)).unwrap();
+    let files = ["writes", "board", "jobs", "schedules"];
+    let writes = files.map(|file| read(&format!("actors/db/{file}.rs"))).concat();
     let mut labels = BTreeSet::new();
-    let mut by_entry = 0;
+    let mut by_entry = Vec::new();
     for write in writes.split("\nwrite_op!(").skip(1) {
         let head = write.split(", |op,").next().unwrap();
         match head.rsplit_once("|_| ") {
             Some((_, label)) => drop(labels.insert(quoted(label).unwrap().to_owned())),
-            None => {
-                assert!(head.ends_with(", step_label"), "a label that is not understood: {head}");
-                by_entry += 1;
-            }
+            None => by_entry.push(head.rsplit(", ").next().unwrap()),
         }
     }
-    assert_eq!((by_entry, labels.len()), (1, writes.matches("\nwrite_op!(").count() - 1));
-    let entry = std::fs::read_to_string(source("domain/turn/entry.rs")).unwrap();
-    let kinds = entry.split_once("pub fn kind(").unwrap().1;
-    let kinds = kinds.split("\n    }").next().unwrap();
-    let kinds: Vec<&str> = kinds.split("=> ").skip(1).filter_map(quoted).collect();
-    let enumerated = entry.split_once("pub enum Entry {").unwrap().1.split("\n}").next().unwrap();
-    let variants = enumerated.lines().filter(|line| {
-        line.strip_prefix("    ").is_some_and(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
-    });
-    assert_eq!(kinds.len(), variants.count(), "{kinds:?}");
+    assert_eq!(by_entry, ["step_label", "job_label"], "a label that is not understood");
+    assert_eq!(labels.len() + by_entry.len(), writes.matches("\nwrite_op!(").count());
+    let entry = read("domain/turn/entry.rs");
+    let kinds = arms(&entry, "kind");
+    assert_eq!(kinds.len(), variants(&entry), "{kinds:?}");
     // Stored by a take-over, which has a label of its own; never the last entry of a step.
-    labels.extend(kinds.into_iter().filter(|kind| *kind != "resumed").map(str::to_owned));
+    labels.extend(kinds.into_iter().filter(|kind| *kind != "resumed"));
     let settled = writes.split_once("map_or(").unwrap().1;
     labels.insert(quoted(settled).unwrap().to_owned());
+    let jobs = arms(&writes, "job_label");
+    assert_eq!(jobs.len(), variants(&read("domain/job/entry.rs")) + 1, "{jobs:?}");
+    labels.extend(jobs);
     labels
 }
 
