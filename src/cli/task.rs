@@ -33,7 +33,7 @@ pub(super) fn run(home: &Home, command: &TaskCommand) -> CliResult {
             TaskCommand::Logs { id, follow, from, verbosity, json } => {
                 let look = Look { verbosity: verbosity.clone(), json: *json, answers: false, yes: false };
                 let mut watch = Watch::new(&client, id, *from, look);
-                if *follow { watch.to_the_end().await } else { watch.what_is_there().await }
+                if *follow { watch.until_over().await } else { watch.what_is_there().await }
             }
             TaskCommand::Diff { id } => {
                 let diff = client.text(&format!("{}/diff", path(id))).await?;
@@ -92,7 +92,7 @@ async fn give(client: &Client, run: &TaskRun) -> CliResult {
         return Ok(());
     }
     let look = Look { verbosity: run.verbosity.clone(), json: run.output.json, answers: true, yes: run.yes };
-    Watch::new(client, &id, 0, look).to_the_end().await
+    Watch::new(client, &id, 0, look).until_over().await
 }
 
 async fn show_list(client: &Client, list: &TaskList) -> CliResult {

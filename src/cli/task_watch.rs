@@ -74,7 +74,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Shows lines until the task is over. One that did not come to a good end is a failure.
-    pub(super) async fn to_the_end(&mut self) -> CliResult {
+    pub(super) async fn until_over(&mut self) -> CliResult {
         loop {
             match self.lines().await? {
                 Stopped::Asks => {

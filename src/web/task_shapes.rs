@@ -49,7 +49,6 @@ pub(super) struct TaskShape {
     priority: &'static str,
     /// `quiet`, `normal` or `verbose`.
     verbosity: &'static str,
-    callback_url: Option<String>,
     /// Ids of files.
     attachments: Vec<String>,
     /// What the engine claims to have done.
@@ -117,7 +116,6 @@ impl From<Task> for TaskShape {
             model: asked.model,
             priority: asked.priority.as_str(),
             verbosity: asked.verbosity.as_str(),
-            callback_url: asked.callback_url,
             attachments: asked.attachments.iter().map(|file| file.id.to_string()).collect(),
             output: (!head.claim.is_empty()).then_some(head.claim),
             error: failed.then(|| head.text.clone()),

@@ -108,7 +108,8 @@ pub(super) fn read(folder: &Path, from: u64, most: usize) -> io::Result<LogPage>
             match serde_json::from_slice::<LogLine>(line) {
                 Ok(line) => page.lines.push(LogLine { seq, ..line }),
                 Err(error) => {
-                    tracing::warn!(%error, seq, folder = %folder.display(), "line of a log cannot be read")
+                    let folder = folder.display();
+                    tracing::warn!(%error, seq, %folder, "line of a log cannot be read");
                 }
             }
         }

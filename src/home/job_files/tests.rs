@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use tempfile::TempDir;
 
 use super::*;
+use crate::ports::job_files::LogLine;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -27,11 +28,13 @@ fn note(text: impl Into<String>) -> LogEvent {
 }
 
 fn texts(page: &LogPage) -> Vec<&str> {
-    let text = |event| match event {
-        &LogEvent::Note { ref text } => text.as_str(),
-        other => panic!("{other:?}"),
-    };
-    page.lines.iter().map(|line| text(&line.event)).collect()
+    fn text(line: &LogLine) -> &str {
+        match &line.event {
+            LogEvent::Note { text } => text,
+            other => panic!("{other:?}"),
+        }
+    }
+    page.lines.iter().map(text).collect()
 }
 
 fn segments(folder: &TempDir) -> Vec<std::path::PathBuf> {
