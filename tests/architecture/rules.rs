@@ -43,7 +43,7 @@ pub(crate) const STAGES: &[&[&str]] = &[
     &["intake", "scheduler"],
     &["jobs"],
     &["router"],
-    &["session", "jobs"],
+    &["session"],
     &["sandbox"],
     &["llm_pool", "skill_host"],
     &["outbox"],
