@@ -2,10 +2,14 @@
 
 use std::{io, sync::Arc};
 
+use actix::prelude::*;
+
 use crate::{
     actors::{
-        jobs::{JobActor, JobDoors, JobHandle, JobKit, JobSettings, Jobs, JobsKit, StartBench, StartJob},
-        kernel::{Registry, Role},
+        jobs::{
+            Bench, JobActor, JobDoors, JobHandle, JobKit, JobSettings, Jobs, JobsKit, StartBench, StartJob,
+        },
+        kernel::{Door, Mail, Registry, Role, Vitals},
         root::ChildSpec,
         sandbox::{BenchCaps, BenchDoors, BenchKit, BenchPlaces, ModelFacts, PriceOf, SandboxActor},
     },
@@ -199,6 +203,24 @@ fn start_bench(parts: &Arc<Parts>, doors: &Doors) -> StartBench {
     // On the thread of its job.
     Arc::new(move |life| {
         let kit = Arc::clone(&kit);
-        placement.start(Role::Here, move |_| SandboxActor::new(life, kit))
+        let vitals = Arc::clone(life.vitals());
+        let addr = placement.start(Role::Here, move |_| SandboxActor::new(life, kit));
+        fn door<M>(addr: &Addr<SandboxActor>, vitals: &Arc<Vitals>) -> Door<M>
+        where
+            M: Message + Send + 'static,
+            M::Result: Send,
+            SandboxActor: Handler<Mail<M>>,
+        {
+            Door::to("the sandbox", addr.clone().recipient(), Arc::clone(vitals))
+        }
+        Bench {
+            open: door(&addr, &vitals),
+            run: door(&addr, &vitals),
+            set_policy: door(&addr, &vitals),
+            start_engine: door(&addr, &vitals),
+            tell_engine: door(&addr, &vitals),
+            hand_over: door(&addr, &vitals),
+            close: door(&addr, &vitals),
+        }
     })
 }

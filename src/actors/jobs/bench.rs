@@ -1,37 +1,30 @@
-//! The way to the actor that owns the job's sandbox.
+//! The ways to the actor that owns the job's sandbox.
 
 use std::sync::Arc;
 
-use actix::prelude::*;
-
 use crate::actors::{
-    kernel::{Life, Mail, Unreachable, Vitals},
-    sandbox::{SandboxActor, messages::BenchError},
+    kernel::{Door, Life},
+    sandbox::messages::{Close, HandOver, Open, Run, SetPolicy, StartEngine, TellEngine},
 };
 
 /// Starts the actor of a sandbox.
-pub type StartBench = Arc<dyn Fn(Life) -> Addr<SandboxActor> + Send + Sync>;
+pub type StartBench = Arc<dyn Fn(Life) -> Bench + Send + Sync>;
 
-/// The way there.
+/// The ways there.
 #[derive(Clone)]
-pub(super) struct Bench {
-    addr: Addr<SandboxActor>,
-    vitals: Arc<Vitals>,
-}
-
-impl Bench {
-    pub(super) fn new(addr: Addr<SandboxActor>, vitals: Arc<Vitals>) -> Self {
-        Self { addr, vitals }
-    }
-
-    /// Sends and waits for the answer. The message is on its way when this returns.
-    pub(super) fn ask<M, T>(&self, message: M) -> impl Future<Output = Result<T, BenchError>> + use<M, T>
-    where
-        SandboxActor: Handler<Mail<M>>,
-        M: Message<Result = Result<T, BenchError>> + Send + 'static,
-        T: Send + 'static,
-    {
-        let sent = self.addr.send(Mail::new(message, &self.vitals));
-        async move { sent.await.map_err(|_| Unreachable::Gone("the sandbox"))? }
-    }
+pub struct Bench {
+    /// Make the sandbox.
+    pub open: Door<Open>,
+    /// Run a command in it.
+    pub run: Door<Run>,
+    /// Change what it may reach.
+    pub set_policy: Door<SetPolicy>,
+    /// Start the engine.
+    pub start_engine: Door<StartEngine>,
+    /// Tell it something.
+    pub tell_engine: Door<TellEngine>,
+    /// Hand the work over.
+    pub hand_over: Door<HandOver>,
+    /// End the sandbox.
+    pub close: Door<Close>,
 }

@@ -39,7 +39,7 @@ pub(super) async fn verify(work: Work) -> Event {
             max_output: OUTPUT,
             env: BTreeMap::new(),
         };
-        let output = match work.bench.ask(run).await {
+        let output = match work.bench.run.ask(run).await {
             Ok(output) => output,
             Err(error) => return Event::EngineLost { why: error.to_string() },
         };
@@ -66,7 +66,7 @@ pub(super) async fn take_out(work: Work) -> Event {
 async fn sealed(work: &Work) -> Result<Event, Stop> {
     let (job, repos) = (work.id.to_string(), &work.kit.repos);
     let base = repos.base(job.clone()).await?;
-    let bundle = work.bench.ask(HandOver { base }).await?;
+    let bundle = work.bench.hand_over.ask(HandOver { base }).await?;
     let imported = repos.import(job.clone(), bundle).await?;
     let seal = Seal {
         job: job.clone(),

@@ -95,7 +95,7 @@ impl JobActor {
         };
         let again = run.prompt.clone();
         let (round, (events, told)) = (live.round, mpsc::channel(EVENTS));
-        let started = bench.ask(StartEngine { run, events });
+        let started = bench.start_engine.ask(StartEngine { run, events });
         let told = wrap_stream::<_, Self>(stream(told));
         let follows =
             wrap_future::<_, Self>(started).then(move |started: Result<(), BenchError>, actor, ctx| {
@@ -163,7 +163,7 @@ impl JobActor {
             return false;
         }
         let Some(bench) = self.known_bench() else { return false };
-        let (told, id) = (bench.ask(TellEngine { control }), self.id.clone());
+        let (told, id) = (bench.tell_engine.ask(TellEngine { control }), self.id.clone());
         actix::spawn(async move {
             if let Err(error) = told.await {
                 tracing::debug!(job = %id, %error, "the engine was not told");
@@ -178,7 +178,7 @@ impl JobActor {
         let hosts = live.hosts.union(&live.hosts_now).cloned().collect();
         let Ok(policy) = work::policy(&live.project, &hosts, false) else { return };
         let Some(bench) = self.known_bench() else { return };
-        let (set, id) = (bench.ask(SetPolicy { policy }), self.id.clone());
+        let (set, id) = (bench.set_policy.ask(SetPolicy { policy }), self.id.clone());
         actix::spawn(async move {
             if let Err(error) = set.await {
                 tracing::debug!(job = %id, %error, "what may be reached cannot be changed now");
@@ -188,7 +188,7 @@ impl JobActor {
 
     /// Ends the sandbox, if there is one; answers when that is confirmed.
     pub(super) fn close_bench(&mut self) -> impl Future<Output = Result<(), String>> + use<> {
-        let closing = self.known_bench().map(|bench: Bench| bench.ask(Close));
+        let closing = self.known_bench().map(|bench: Bench| bench.close.ask(Close));
         async move {
             match closing {
                 Some(closing) => closing.await.map_err(|error| error.to_string()),

@@ -13,12 +13,11 @@ use crate::{
     actors::{
         db::messages::{DbError, FindProject, LoadJob, ProjectOf},
         kernel::{Life, Mail, Nursery, Registry, messages::*},
-        sandbox::SandboxActor,
     },
     domain::{
         approval::Subject,
         ids::{ApprovalId, JobId},
-        job::{Effect, Event, Job, JobRow, Limits, Opening, Phase, Question, Task},
+        job::{Effect, Event, Job, JobRow, Opening, Phase, Question, Task},
         project::Project,
         restart::Policy,
     },
@@ -26,6 +25,7 @@ use crate::{
 
 use super::{
     bench::Bench,
+    bounds::{host_of, limits, not_now},
     kit::JobKit,
     messages::{JobOrder, JobRefused, TellJob},
 };
@@ -119,7 +119,7 @@ pub struct JobActor {
     pub(super) kit: Arc<JobKit>,
     registry: Registry,
     pub(super) live: Option<Live>,
-    benches: Option<Nursery<Addr<SandboxActor>>>,
+    benches: Option<Nursery<Bench>>,
     early: Vec<(JobOrder, Done)>,
 }
 
@@ -266,46 +266,11 @@ impl JobActor {
 
     /// The way to the bench, if it was started.
     pub(super) fn known_bench(&self) -> Option<Bench> {
-        let (name, benches) = (self.bench_name(), self.benches.as_ref()?);
-        Some(Bench::new(benches.get(&name)?.clone(), Arc::clone(benches.vitals(&name)?)))
+        self.benches.as_ref()?.get(&self.bench_name()).cloned()
     }
 
     fn bench_name(&self) -> Arc<str> {
         Arc::from(format!("sandbox/{}", self.id))
-    }
-}
-
-fn host_of(subject: &Subject) -> Option<String> {
-    match subject {
-        Subject::Host { host, .. } => Some(host.clone()),
-        _ => None,
-    }
-}
-
-/// The bounds of a job, as its project has them now.
-pub(super) fn limits(project: &Project, kit: &JobKit) -> Limits {
-    let settings = &project.settings;
-    // A branch that is everybody's is never written to without a person's word.
-    let own_branch = settings.strategy == crate::domain::branch::Strategy::FeaturePerJob;
-    Limits {
-        restarts: kit.settings.restarts,
-        rounds: settings.limits.verify_rounds,
-        needs_approval: settings.require_approval || !own_branch,
-        pushes: settings.auto_push,
-        requests: settings.auto_create_pr && settings.forge.is_some() && settings.strategy.has_request(),
-    }
-}
-
-fn not_now(event: &Event, phase: &Phase) -> String {
-    let state = phase.as_str();
-    match (event, phase) {
-        (Event::Cancel, Phase::Over(_)) => format!("it is over ({state})"),
-        (Event::Cancel, _) => "what was approved is on its way: it cannot be cancelled any more".into(),
-        (Event::Continue { .. }, Phase::Awaiting { .. }) => {
-            "it waits for an answer about its work: reject it with what is to be done instead".into()
-        }
-        (Event::Continue { .. }, _) => format!("it is not over ({state}): wait for its end, or steer it"),
-        _ => format!("it is not over and waits for no isolation ({state})"),
     }
 }
 

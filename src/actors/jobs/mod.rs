@@ -4,6 +4,7 @@
 
 mod actor;
 mod bench;
+mod bounds;
 mod deliver;
 mod engine;
 mod job;
@@ -16,6 +17,6 @@ mod work;
 mod write;
 
 pub use actor::{Jobs, JobsKit, StartJob};
-pub use bench::StartBench;
+pub use bench::{Bench, StartBench};
 pub use job::{JobActor, JobHandle};
 pub use kit::{JobDoors, JobKit, JobSettings};

@@ -49,7 +49,7 @@ async fn ready(work: &Work) -> Result<Workspace, Stop> {
     if fresh {
         set_up(work).await?;
         work.kit.places.set_up(&work.id, true).map_err(unkept)?;
-        work.bench.ask(SetPolicy { policy: work.policy(false)? }).await?;
+        work.bench.set_policy.ask(SetPolicy { policy: work.policy(false)? }).await?;
     }
     Ok(workspace)
 }
@@ -117,7 +117,7 @@ async fn open(work: &Work, workspace: &Workspace, setup: bool) -> Result<(), Sto
         policy: work.policy(setup)?,
         egress: EgressLimits::default(),
     };
-    work.bench.ask(Open { spec, events: work.events.clone() }).await?;
+    work.bench.open.ask(Open { spec, events: work.events.clone() }).await?;
     Ok(())
 }
 
@@ -131,7 +131,7 @@ async fn set_up(work: &Work) -> Result<(), Stop> {
             max_output: SHOWN,
             env: BTreeMap::new(),
         };
-        let RunOutput { exit, tail, .. } = work.bench.ask(run).await?;
+        let RunOutput { exit, tail, .. } = work.bench.run.ask(run).await?;
         if exit != Some(0) {
             let how =
                 exit.map_or_else(|| "did not end in its time".into(), |exit| format!("ended with {exit}"));

@@ -44,7 +44,7 @@ impl JobActor {
             commit: candidate.commit.clone(),
             tree: candidate.tree.clone(),
         };
-        let limits = super::job::limits(&live.project, &self.kit);
+        let limits = super::bounds::limits(&live.project, &self.kit);
         self.ask(id.clone(), subject, preview);
         let Some(live) = &mut self.live else { return };
         let effects = live.job.step(&limits, Event::Asked { approval: id });
