@@ -273,7 +273,7 @@ impl Desk {
             },
             workspace: self.host.workspace(),
             home: self.host.home(),
-            mounts: Vec::new(),
+            cache: None,
             env: BTreeMap::new(),
             policy: EgressPolicy::default(),
             egress: EgressLimits::default(),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use atoll::{
-    actors::sandbox::messages::{Close, HandOver, OpenTerminal},
+    actors::sandbox::messages::{Close, HandOver, OpenTerminals},
     domain::{
         bot,
         engine::{End, EngineEvent},
@@ -84,7 +84,8 @@ async fn a_person_has_a_terminal_beside_it() {
     let desk = Desk::open(None, &with_model(&model, "")).await;
     let argv = ["sh", "-c", "echo typed > by-hand; exit 5"].map(str::to_owned).to_vec();
     let ask = TerminalAsk { rows: 24, cols: 80, folder: String::new(), argv };
-    let terminal = desk.send(OpenTerminal { ask }).await.unwrap();
+    let terminals = desk.send(OpenTerminals).await.unwrap();
+    let terminal = terminals.open(ask).unwrap();
     until("it is over", async || terminal.over().is_some()).await;
     assert_eq!(fs::read_to_string(desk.host.workspace().join("by-hand")).unwrap(), "typed\n");
 }

@@ -76,6 +76,7 @@ fn until_asked(approval: &str) -> Vec<Entry> {
         tree: "7ree".into(),
         stat: "1 file changed, 2 insertions(+)".into(),
         flags: vec!["changes .github/workflows/ci.yml".into()],
+        asks: false,
     };
     vec![
         Entry::Claimed,
