@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/atoll/target
 export ATOLL_TOOLS ?= $(HOME)/.cache/atoll/tools
 export PATH := $(ATOLL_TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: run test test-clis fmt lint check unit doc deny bench fuzz docs
+.PHONY: run test test-clis services fmt lint check unit doc deny bench fuzz docs
 
 run:
 	cargo run --release --locked -- --config config.yaml start
@@ -27,7 +27,11 @@ lint:
 	cargo clippy --locked --all-targets --all-features -- -D warnings
 	cd relay && cargo clippy --locked -- -D warnings
 
-unit:
+# Docker with gVisor in a daemon of its own, for the tests of the sandbox.
+services:
+	scripts/services
+
+unit: services
 	scripts/packages
 	scripts/tool cargo-nextest
 	cargo nextest run --locked --features chaos --profile ci

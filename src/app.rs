@@ -7,6 +7,7 @@ mod local;
 mod models;
 mod parts;
 mod report;
+mod sandbox;
 mod serve;
 
 pub use actors::{Assembled, assemble, assemble_store};
@@ -14,4 +15,5 @@ pub use clock::SystemClock;
 pub use local::{LocalStore, with_store};
 pub use models::{Found, find_models};
 pub use parts::{Base, Doors, Parts};
+pub use sandbox::sandboxes;
 pub use serve::{ServeError, serve};

@@ -1,13 +1,13 @@
 //! The command line's beginning: finds the home, then runs the server or a command.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 use atoll::{
     app::{self, LocalStore, SystemClock},
     cli::{self, Args, CliError, Command, StoreWork, Surroundings},
     config::{self, Config},
     home::Home,
-    ports::clock::Clock,
+    ports::{clock::Clock, sandbox_care::SandboxCare},
     telemetry,
 };
 use clap::Parser;
@@ -84,5 +84,9 @@ impl Surroundings for Real {
 
     fn now(&self) -> i64 {
         SystemClock.now()
+    }
+
+    fn sandboxes(&self, home: &Home, config: &config::Sandbox) -> Arc<dyn SandboxCare> {
+        app::sandboxes(home, config)
     }
 }

@@ -1,6 +1,7 @@
 //! Carries connections to a port on the loopback of a sandbox, and terminals in it, over its own standard input and
 //! output to the host. One thread, one `poll`, no crates: the sandbox needs no network, no socket from outside and
-//! no daemon flag. Usage: `relay [ADDRESS]`, by default 127.0.0.1:3128.
+//! no daemon flag. Usage: `relay [ADDRESS]`, by default 127.0.0.1:3128; `relay -` listens nowhere and carries terminals
+//! only.
 
 #[allow(dead_code, reason = "the host uses the rest of it")]
 mod frame;
@@ -43,8 +44,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn listen() -> io::Result<TcpListener> {
+fn listen() -> io::Result<Option<TcpListener>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| ADDRESS.to_owned());
+    if address == "-" {
+        return Ok(None);
+    }
     let begun = Instant::now();
     loop {
         match TcpListener::bind(&address) {
@@ -52,13 +56,13 @@ fn listen() -> io::Result<TcpListener> {
                 std::thread::sleep(Duration::from_millis(100));
             }
             Err(error) => return Err(io::Error::other(format!("cannot listen on {address}: {error}"))),
-            Ok(listener) => return Ok(listener),
+            Ok(listener) => return Ok(Some(listener)),
         }
     }
 }
 
 struct Relay {
-    listener: TcpListener,
+    listener: Option<TcpListener>,
     input: File,
     output: File,
     streams: BTreeMap<u32, Stream>,
@@ -75,13 +79,16 @@ struct Relay {
 }
 
 impl Relay {
-    fn new(listener: TcpListener) -> io::Result<Self> {
+    fn new(listener: Option<TcpListener>) -> io::Result<Self> {
         let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        listener.set_nonblocking(true)?;
         sys::no_waiting(&input)?;
         sys::no_waiting(&output)?;
-        let port = listener.local_addr()?.port();
+        let mut port = 0;
+        if let Some(listener) = &listener {
+            listener.set_nonblocking(true)?;
+            port = listener.local_addr()?.port();
+        }
         let mut relay = Self {
             listener,
             input,
@@ -137,7 +144,8 @@ impl Relay {
         entries.clear();
         entries.push(entry(self.input.as_raw_fd(), when(waiting < HARD, READ)));
         entries.push(entry(self.output.as_raw_fd(), when(waiting > 0, WRITE)));
-        entries.push(entry(self.listener.as_raw_fd(), when(has_place, READ)));
+        let listener = self.listener.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        entries.push(entry(listener, when(has_place, READ)));
         entries.extend(self.streams.values().map(|stream| entry(stream.fd(), stream.wants(waiting < SOFT))));
         self.streams.keys().copied().collect()
     }
@@ -206,6 +214,7 @@ impl Relay {
     fn open(&mut self, id: u32, body: &[u8]) {
         let started = match TerminalSpec::decode(body) {
             None => Err("a terminal that cannot be understood".to_owned()),
+            Some(_) if self.listener.is_some() => Err("terminals have a relay of their own".to_owned()),
             Some(_) if self.streams.len() >= MOST_STREAMS => Err("too many streams".to_owned()),
             Some(spec) => Stream::terminal(&spec).map_err(|error| format!("no terminal: {error}")),
         };
@@ -217,7 +226,7 @@ impl Relay {
 
     fn accept(&mut self) {
         while self.streams.len() < MOST_STREAMS {
-            let Ok((socket, _)) = self.listener.accept() else { return };
+            let Some(Ok((socket, _))) = self.listener.as_ref().map(TcpListener::accept) else { return };
             if socket.set_nonblocking(true).is_err() || socket.set_nodelay(true).is_err() {
                 continue;
             }

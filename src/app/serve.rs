@@ -29,6 +29,7 @@ use crate::{
         clock::{Clock, NoRandom},
         files::Files,
         metrics::Metrics,
+        sandbox_care::SandboxCare,
         tool::SharedSkills,
     },
     skills::{FolderSkills, SkillPlaces, end_strays},
@@ -42,6 +43,7 @@ use super::{
     models::{Found, ModelsFault, find_models},
     parts::{Base, Doors, Parts},
     report,
+    sandbox::sandboxes,
 };
 
 /// How long the last lines of jobs' logs may take at the end.
@@ -169,6 +171,7 @@ struct Town {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     settings: WebSettings,
+    sandboxes: Arc<dyn SandboxCare>,
     closing: CancellationToken,
 }
 
@@ -197,6 +200,7 @@ impl Town {
             private_callbacks: config.jobs.private_callbacks,
             planned: config.planned.clone(),
         };
+        let sandboxes = sandboxes(home, &config.sandbox);
         let base = Base {
             store: home.store(),
             boot,
@@ -207,7 +211,7 @@ impl Town {
         let Assembled { root, doors, registry } =
             assemble(Parts { base, config, models: models.models, skills, personas });
         let closing = CancellationToken::new();
-        Ok((Self { doors, registry, files, job_files, clock, metrics, settings, closing }, root))
+        Ok((Self { doors, registry, files, job_files, clock, metrics, settings, sandboxes, closing }, root))
     }
 
     /// A fresh key for the command line of this machine, for its owner's eyes only.
@@ -241,6 +245,7 @@ impl Town {
             self.metrics.clone(),
             self.settings.clone(),
             local,
+            Arc::clone(&self.sandboxes),
             self.closing.clone(),
         )
     }

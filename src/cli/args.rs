@@ -79,6 +79,11 @@ pub enum Command {
     /// Who did what
     #[command(after_help = "Examples:\n  atoll audit\n  atoll audit verify")]
     Audit(AuditArgs),
+    /// Where coding jobs run: its image, its self-test, what is there
+    #[command(
+        after_help = "Examples:\n  atoll sandbox build\n  atoll sandbox build --claude-code --codex\n  atoll sandbox test\n  atoll sandbox clean"
+    )]
+    Sandbox(SandboxArgs),
     /// Repositories that bots work on
     #[command(
         after_help = "Examples:\n  atoll project add \"My App\" --repo https://github.com/acme/app.git\n  atoll project list"
@@ -312,4 +317,52 @@ pub(super) enum AuditCommand {
     List(AuditList),
     /// Check that nothing was changed or taken out
     Verify,
+}
+
+/// Where coding jobs run.
+#[derive(Debug, ClapArgs)]
+pub struct SandboxArgs {
+    #[command(subcommand)]
+    pub(super) command: SandboxCommand,
+}
+
+/// Where coding jobs run.
+#[derive(Debug, Subcommand)]
+pub(super) enum SandboxCommand {
+    /// Build the image
+    Build(SandboxBuild),
+    /// Show that the isolation holds, or what does not
+    Test {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// The sandboxes of this home
+    List {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// End what was left behind; no server may run
+    Clean,
+}
+
+/// What the image is built of.
+#[derive(Debug, ClapArgs)]
+pub(super) struct SandboxBuild {
+    /// The image below it, of Debian or like it
+    #[arg(long, value_name = "IMAGE")]
+    pub base: Option<String>,
+    /// Take in Claude Code
+    #[arg(long)]
+    pub claude_code: bool,
+    /// Take in Codex
+    #[arg(long)]
+    pub codex: bool,
+    /// Docker's network for the build
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+    /// Trust this certificate too when fetching engines (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
 }

@@ -14,6 +14,7 @@ mod keys;
 mod logs;
 mod process;
 mod project;
+mod sandbox;
 mod status;
 mod story;
 mod table;
@@ -24,13 +25,15 @@ mod work_args;
 
 pub use args::{
     ActorsArgs, ActorsList, ApprovalsArgs, ApprovalsList, Args, AuditArgs, AuditList, Command, KeysArgs,
-    KeysList,
+    KeysList, SandboxArgs,
 };
 
 pub use task_args::TaskArgs;
 pub use work_args::{BoardArgs, BotArgs, ProjectArgs, StoryArgs};
 
-use crate::{actors::db::messages::DbError, home::Home};
+use std::sync::Arc;
+
+use crate::{actors::db::messages::DbError, config, home::Home, ports::sandbox_care::SandboxCare};
 
 /// Why a command failed; the text is for the person who typed it.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,9 @@ pub trait Surroundings {
 
     /// Milliseconds since the Unix epoch.
     fn now(&self) -> i64;
+
+    /// Who looks after the sandboxes of a home.
+    fn sandboxes(&self, home: &Home, config: &config::Sandbox) -> Arc<dyn SandboxCare>;
 }
 
 /// What a command does with the store.
@@ -91,7 +97,7 @@ pub fn run(args: &Args, home: &Home, surroundings: &dyn Surroundings) -> CliResu
         Command::Start { .. } => Ok(()),
         Command::Stop => process::stop(home),
         Command::Restart => process::restart(args, home),
-        Command::Status { json } => status::run(args, home, *json),
+        Command::Status { json } => status::run(args, home, *json, surroundings),
         Command::Logs { follow, lines } => logs::run(home, *follow, *lines),
         Command::Chat(chat) => chat::run(home, chat),
         Command::Check => check::run(args, home),
@@ -99,6 +105,7 @@ pub fn run(args: &Args, home: &Home, surroundings: &dyn Surroundings) -> CliResu
         Command::Actors(args) => actors::run(home, args),
         Command::Approvals(args) => approvals::run(home, args),
         Command::Audit(args) => audit::run(home, args, surroundings),
+        Command::Sandbox(wanted) => sandbox::run(args, home, wanted, surroundings),
         Command::Project(args) => project::run(home, &args.command),
         Command::Board(args) => project::board(home, &args.command),
         Command::Story(args) => story::run(home, &args.command),

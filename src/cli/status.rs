@@ -5,24 +5,28 @@ use serde_json::{Value, json};
 use crate::{
     config::{self, Config},
     home::Home,
+    ports::sandbox_care::Readiness,
 };
 
 use super::{
-    Args, CliError, CliResult,
+    Args, CliError, CliResult, Surroundings,
     client::{Client, block_on},
     config_file,
     process::running,
     table::{field, say, say_json, say_table},
 };
 
-pub(super) fn run(args: &Args, home: &Home, as_json: bool) -> CliResult {
+pub(super) fn run(args: &Args, home: &Home, as_json: bool, surroundings: &dyn Surroundings) -> CliResult {
     let mut checks = vec![check("home", "ok", home.root().display().to_string(), "")];
     let config = configuration(args, home, &mut checks);
     personas(home, &mut checks);
     models(config.as_ref(), &mut checks);
     let mut report = json!({});
     match running(home) {
-        None => checks.push(check("server", "failed", "it does not run", "start it with `atoll start -d`")),
+        None => {
+            sandbox(config.as_ref(), home, surroundings, &mut checks)?;
+            checks.push(check("server", "failed", "it does not run", "start it with `atoll start -d`"));
+        }
         Some(pid) => {
             let found =
                 Client::find(home).and_then(|client| block_on(async { client.get("/api/v1/health").await })?);
@@ -107,4 +111,19 @@ fn models(config: Option<&Config>, checks: &mut Vec<Value>) {
         names.join(", ")
     };
     checks.push(check("models", "ok", details, ""));
+}
+
+/// Without a server nobody else looks.
+fn sandbox(
+    config: Option<&Config>,
+    home: &Home,
+    surroundings: &dyn Surroundings,
+    checks: &mut Vec<Value>,
+) -> CliResult {
+    let Some(config) = config else { return Ok(()) };
+    let care = surroundings.sandboxes(home, &config.sandbox);
+    let look = block_on(async { care.look().await })?;
+    let status = if look.readiness == Readiness::Doubtful { "warning" } else { "ok" };
+    checks.push(check("sandbox", status, look.details, &look.advice));
+    Ok(())
 }

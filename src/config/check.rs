@@ -70,6 +70,7 @@ pub(super) fn build(settings: &mut Settings<'_>) -> Option<Config> {
             log_bytes: settings.int("jobs.log_mib", "jobs.log_mib") * 1024 * 1024,
             private_callbacks: settings.bool("jobs.private_callbacks", "jobs.private_callbacks"),
         },
+        sandbox: sandbox(settings),
         skills: skills(settings),
         planned,
     })
@@ -243,6 +244,21 @@ fn channels(settings: &Settings<'_>) -> BTreeMap<String, Channel> {
         messages_per_minute: 0,
     };
     BTreeMap::from([("api".to_owned(), api), ("terminal".to_owned(), terminal)])
+}
+
+fn sandbox(settings: &Settings<'_>) -> Sandbox {
+    let text = |path| settings.text(path, path).unwrap_or_default();
+    let int = |path| settings.int(path, path);
+    Sandbox {
+        runtime: text("sandbox.runtime"),
+        docker: PathBuf::from(text("sandbox.docker")),
+        image: text("sandbox.image"),
+        memory_mib: int("sandbox.memory_mib"),
+        cpus: settings.number("sandbox.cpus", "sandbox.cpus").unwrap_or(0.0),
+        processes: int("sandbox.processes"),
+        tmp_mib: int("sandbox.tmp_mib"),
+        disk_mib: int("sandbox.disk_mib"),
+    }
 }
 
 fn skills(settings: &Settings<'_>) -> BTreeMap<String, Skill> {

@@ -29,6 +29,8 @@ pub struct Config {
     pub channels: BTreeMap<String, Channel>,
     /// Coding jobs.
     pub jobs: Jobs,
+    /// Where untrusted programs run.
+    pub sandbox: Sandbox,
     /// Skills, by name, where the file says something about them.
     pub skills: BTreeMap<String, Skill>,
     /// Keys that are given and have no effect yet.
@@ -182,4 +184,25 @@ pub struct Skill {
     pub approval: bool,
     /// All that the file gives, for the scripts.
     pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Where untrusted programs run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sandbox {
+    /// The container runtime.
+    pub runtime: String,
+    /// The engine's socket.
+    pub docker: PathBuf,
+    /// The image.
+    pub image: String,
+    /// Memory, in MiB.
+    pub memory_mib: u64,
+    /// Processors.
+    pub cpus: f64,
+    /// Processes.
+    pub processes: u64,
+    /// `/tmp`, in MiB.
+    pub tmp_mib: u64,
+    /// All that its folders may hold, in MiB.
+    pub disk_mib: u64,
 }

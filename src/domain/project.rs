@@ -13,6 +13,7 @@ use super::{
     access::Role,
     board::{Refusal, check_text},
     ids::{ProjectId, UserId},
+    remote::RemoteUrl,
 };
 
 /// Package registries that can be allowed by one word.
@@ -46,6 +47,16 @@ impl ForgeKind {
             "github" => Some(Self::Github),
             "gitea" | "forgejo" => Some(Self::Gitea),
             "gitlab" => Some(Self::Gitlab),
+            _ => None,
+        }
+    }
+
+    /// The forge behind a well-known host.
+    pub fn guess(remote: &RemoteUrl) -> Option<Self> {
+        match remote.host() {
+            "github.com" => Some(Self::Github),
+            "gitlab.com" => Some(Self::Gitlab),
+            "codeberg.org" | "gitea.com" => Some(Self::Gitea),
             _ => None,
         }
     }

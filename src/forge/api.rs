@@ -10,6 +10,7 @@ use crate::{
     domain::{
         Millis,
         commit::subject,
+        project::ForgeKind,
         remote::{RemoteUrl, Scheme},
         review::shown,
         secret::Secret,
@@ -31,56 +32,13 @@ const LONGEST_TEXT: usize = 60_000;
 /// Most pages of a list that are read.
 const PAGES: usize = 20;
 
-/// Which forge it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ForgeKind {
-    /// GitHub, also on an enterprise's own server.
-    GitHub,
-    /// Gitea and Forgejo.
-    Gitea,
-    /// GitLab.
-    GitLab,
-}
-
-impl ForgeKind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::GitHub, Self::Gitea, Self::GitLab];
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::GitHub => "github",
-            Self::Gitea => "gitea",
-            Self::GitLab => "gitlab",
-        }
-    }
-
-    /// Reads the word for it; Forgejo speaks as Gitea does.
-    pub fn parse(word: &str) -> Option<Self> {
-        if word == "forgejo" {
-            return Some(Self::Gitea);
-        }
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-
-    /// The forge behind a well-known host.
-    pub fn guess(remote: &RemoteUrl) -> Option<Self> {
-        match remote.host() {
-            "github.com" => Some(Self::GitHub),
-            "gitlab.com" => Some(Self::GitLab),
-            "codeberg.org" | "gitea.com" => Some(Self::Gitea),
-            _ => None,
-        }
-    }
-
-    /// Where its API is on this host.
-    fn api_url(self, host: &str) -> String {
-        match (self, host) {
-            (Self::GitHub, "github.com") => "https://api.github.com".to_owned(),
-            (Self::GitHub, host) => format!("https://{host}/api/v3"),
-            (Self::Gitea, host) => format!("https://{host}/api/v1"),
-            (Self::GitLab, host) => format!("https://{host}/api/v4"),
-        }
+/// Where the API of a forge is on this host.
+fn api_url_of(kind: ForgeKind, host: &str) -> String {
+    match (kind, host) {
+        (ForgeKind::Github, "github.com") => "https://api.github.com".to_owned(),
+        (ForgeKind::Github, host) => format!("https://{host}/api/v3"),
+        (ForgeKind::Gitea, host) => format!("https://{host}/api/v1"),
+        (ForgeKind::Gitlab, host) => format!("https://{host}/api/v4"),
     }
 }
 
@@ -108,13 +66,13 @@ pub fn forge(config: ForgeConfig, clients: &Clients) -> Result<Arc<dyn Forge>, F
         config.remote.slug().filter(|slug| slug.split('/').all(|part| !part.is_empty() && part != "."));
     let slug = slug.ok_or_else(|| refused("the project's address names no repository of a forge".into()))?;
     let parts = slug.split('/').count();
-    if parts < 2 || (parts > 2 && config.kind != ForgeKind::GitLab) {
+    if parts < 2 || (parts > 2 && config.kind != ForgeKind::Gitlab) {
         return Err(refused(format!("`{}` is not owner and name of a repository", shown(&slug))));
     }
     if config.token.is_empty() || config.token.reveal().chars().any(|c| !c.is_ascii_graphic()) {
         return Err(refused("the forge wants a token without blanks: give the project one".into()));
     }
-    let base = config.api_url.clone().unwrap_or_else(|| config.kind.api_url(config.remote.host()));
+    let base = config.api_url.clone().unwrap_or_else(|| api_url_of(config.kind, config.remote.host()));
     let base = base.trim_end_matches('/').to_owned();
     // An address of an API is as one of a repository: no name or password in it, and http for this machine only.
     let safe = RemoteUrl::parse(&format!("{base}/api"))
@@ -125,9 +83,9 @@ pub fn forge(config: ForgeConfig, clients: &Clients) -> Result<Arc<dyn Forge>, F
     let client = clients.to(&base).map_err(|error| refused(error.to_string()))?;
     let api = Api { kind: config.kind, base, slug, token: config.token, client };
     Ok(match config.kind {
-        ForgeKind::GitHub => Arc::new(GitHub(api)),
+        ForgeKind::Github => Arc::new(GitHub(api)),
         ForgeKind::Gitea => Arc::new(Gitea(api)),
-        ForgeKind::GitLab => Arc::new(GitLab(api)),
+        ForgeKind::Gitlab => Arc::new(GitLab(api)),
     })
 }
 
@@ -189,14 +147,14 @@ impl Api {
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let request = self.client.request(method, format!("{}{path}", self.base)).timeout(PATIENCE);
         let request = match self.kind {
-            ForgeKind::GitHub => request
+            ForgeKind::Github => request
                 .bearer_auth(self.token.reveal())
                 .header("accept", "application/vnd.github+json")
                 .header("x-github-api-version", "2022-11-28"),
             ForgeKind::Gitea => request
                 .header("authorization", format!("token {}", self.token.reveal()))
                 .header("accept", "application/json"),
-            ForgeKind::GitLab => {
+            ForgeKind::Gitlab => {
                 request.header("private-token", self.token.reveal()).header("accept", "application/json")
             }
         };

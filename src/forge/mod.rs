@@ -16,5 +16,5 @@ mod pushes;
 mod repos;
 mod workspaces;
 
-pub use api::{ForgeConfig, ForgeKind, forge};
+pub use api::{ForgeConfig, forge};
 pub use repos::{GitRepos, RepoLimits};

@@ -71,6 +71,16 @@ impl Home {
         self.root.join("run")
     }
 
+    /// What belongs to sandboxes: evidence, and what throw-away ones work in.
+    pub fn sandbox(&self) -> PathBuf {
+        self.root.join("sandbox")
+    }
+
+    /// The cache of package managers of one project, which its sandboxes share with no other's.
+    pub fn cache(&self, project: &str) -> PathBuf {
+        self.root.join("caches").join(project)
+    }
+
     /// Logs of the daemon.
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")

@@ -176,12 +176,6 @@ pub trait Gateway: Send + Sync {
     /// Changes what may be reached. Tunnels to what may not any more are cut.
     fn set_policy(&self, policy: EgressPolicy);
 
-    /// Opens a terminal in the sandbox. A program that cannot be started shows as a terminal that is over.
-    ///
-    /// # Errors
-    /// [`GatewayFault`].
-    fn terminal(&self, ask: TerminalAsk) -> Result<Arc<dyn Terminal>, GatewayFault>;
-
     /// Answers when it is shut, and why: the relay ended, was killed, or broke the protocol.
     fn ended(&self) -> BoxFuture<'static, String>;
 
@@ -189,14 +183,34 @@ pub trait Gateway: Send + Sync {
     fn close(&self);
 }
 
+/// Terminals in one sandbox. Dropping it hangs up all of them.
+pub trait Terminals: Send + Sync {
+    /// Opens one. A program that cannot be started shows as a terminal that is over.
+    ///
+    /// # Errors
+    /// [`GatewayFault`].
+    fn open(&self, ask: TerminalAsk) -> Result<Arc<dyn Terminal>, GatewayFault>;
+
+    /// Answers when none can be opened any more, and why.
+    fn ended(&self) -> BoxFuture<'static, String>;
+}
+
 /// Makes gateways.
 pub trait Gateways: Send + Sync {
-    /// Opens the way out of a sandbox in which `exec` is the relay, as soon as that listens.
+    /// Opens the way out of a sandbox in which `exec` is the relay, run by [`ExecUser::Relay`], as soon as that listens.
+    ///
+    /// [`ExecUser::Relay`]: super::sandbox::ExecUser::Relay
     fn serve(
         &self,
         exec: Exec,
         spec: GatewaySpec,
     ) -> BoxFuture<'static, Result<Arc<dyn Gateway>, GatewayFault>>;
+
+    /// Opens the way into a sandbox in which `exec` is the relay with the argument `-`, run by [`ExecUser::Agent`]: it
+    /// carries terminals, which are that user's, and no connections.
+    ///
+    /// [`ExecUser::Agent`]: super::sandbox::ExecUser::Agent
+    fn terminals(&self, exec: Exec) -> BoxFuture<'static, Result<Arc<dyn Terminals>, GatewayFault>>;
 }
 
 #[cfg(test)]

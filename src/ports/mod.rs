@@ -12,4 +12,5 @@ pub mod model;
 pub mod persona;
 pub mod repo;
 pub mod sandbox;
+pub mod sandbox_care;
 pub mod tool;

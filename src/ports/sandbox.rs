@@ -7,6 +7,18 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+/// Where things are seen inside a sandbox.
+pub mod place {
+    /// The work: where programs start unless told otherwise. In memory when nothing is mounted there.
+    pub const WORKSPACE: &str = "/workspace";
+    /// The home of whoever works, which is `HOME`. In memory when nothing is mounted there.
+    pub const HOME: &str = "/home/agent";
+    /// What package managers fetched, when there is a cache.
+    pub const CACHE: &str = "/cache";
+    /// The program of the relay.
+    pub const RELAY: &str = "/opt/atoll/relay";
+}
+
 /// For whom a sandbox is, as its labels say: a restart finds it by them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
@@ -59,6 +71,37 @@ pub struct SandboxSpec {
     pub env: BTreeMap<String, String>,
 }
 
+impl SandboxSpec {
+    /// With the relay, whose program is this file of the host.
+    #[must_use]
+    pub fn with_relay(mut self, program: PathBuf) -> Self {
+        self.mounts.push(Mount { host: program, inside: place::RELAY.to_owned(), read_only: true });
+        self
+    }
+
+    /// With a folder of the host as the cache of npm, pip and cargo; it is made when it is not there. Whatever ran with it before may have written
+    /// there what it liked: it is for one project alone. It counts as what the sandbox stores, and is emptied before
+    /// the sandbox is made when it holds more than half of what that may be and no other sandbox uses it.
+    #[must_use]
+    pub fn with_cache(mut self, folder: PathBuf) -> Self {
+        self.mounts.push(Mount { host: folder, inside: place::CACHE.to_owned(), read_only: false });
+        let places = [("npm_config_cache", "npm"), ("PIP_CACHE_DIR", "pip"), ("CARGO_HOME", "cargo")];
+        let env = places.map(|(name, folder)| (name.to_owned(), format!("{}/{folder}", place::CACHE)));
+        self.env.extend(env);
+        self
+    }
+}
+
+/// Who runs a program inside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExecUser {
+    /// The one who does the work, and owns its folders.
+    #[default]
+    Agent,
+    /// The relay, and nobody else: its streams are the way out, and whoever does the work cannot touch them.
+    Relay,
+}
+
 /// A program to run inside.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExecSpec {
@@ -68,6 +111,25 @@ pub struct ExecSpec {
     pub env: BTreeMap<String, String>,
     /// Where it starts; `None` for the workspace.
     pub folder: Option<String>,
+    /// Who runs it.
+    pub user: ExecUser,
+}
+
+impl ExecSpec {
+    /// The relay that carries connections, in a sandbox that was made [`with_relay`](SandboxSpec::with_relay).
+    pub fn relay() -> Self {
+        Self { user: ExecUser::Relay, ..Self::in_root(&[place::RELAY]) }
+    }
+
+    /// The relay that carries terminals, in such a sandbox.
+    pub fn terminals() -> Self {
+        Self { folder: None, ..Self::in_root(&[place::RELAY, "-"]) }
+    }
+
+    fn in_root(argv: &[&str]) -> Self {
+        let argv = argv.iter().map(|part| (*part).to_owned()).collect();
+        Self { argv, folder: Some("/".to_owned()), ..Self::default() }
+    }
 }
 
 /// A program that runs inside. Dropping the streams does not end it: the sandbox is what is killed.

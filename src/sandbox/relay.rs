@@ -7,7 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The program: static, for the architecture that Atoll is built for. Usage: `relay [ADDRESS]`.
+/// The program: static, for the architecture that Atoll is built for. Usage: `relay [ADDRESS]` for connections,
+/// `relay -` for terminals.
 pub const RELAY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/relay"));
 
 /// Writes the relay as `relay` into `folder` (the home's `run`), executable and not writable, and gives its path.

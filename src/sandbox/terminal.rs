@@ -12,13 +12,31 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use super::mux::{MuxStream, Resizer};
-use crate::ports::gateway::{Chunk, Terminal, TerminalOver};
+use super::{
+    gateway::fault,
+    mux::{Mux, MuxStream, Resizer, frame::TerminalSpec},
+};
+use crate::ports::gateway::{Chunk, GatewayFault, Terminal, TerminalAsk, TerminalOver, Terminals};
 
 /// Bytes of output that are kept.
 const KEPT: usize = 256 * 1024;
 /// Most pieces of input that wait: a person types, and pastes now and then.
 const INPUT: usize = 64;
+
+/// All terminals of a sandbox, over a relay of their own.
+pub(super) struct RelayTerminals(pub(super) Mux);
+
+impl Terminals for RelayTerminals {
+    fn open(&self, ask: TerminalAsk) -> Result<Arc<dyn Terminal>, GatewayFault> {
+        let spec = TerminalSpec { rows: ask.rows, cols: ask.cols, folder: ask.folder, argv: ask.argv };
+        let stream = self.0.terminal(&spec).map_err(fault)?;
+        Ok(Arc::new(RelayTerminal::start(stream)))
+    }
+
+    fn ended(&self) -> BoxFuture<'static, String> {
+        Box::pin(self.0.ended())
+    }
+}
 
 /// The last of what a terminal said.
 #[derive(Debug, Default)]
@@ -56,7 +74,7 @@ struct Progress {
 
 /// A terminal over a stream of the relay.
 #[derive(Debug)]
-pub(super) struct RelayTerminal {
+struct RelayTerminal {
     input: mpsc::Sender<Bytes>,
     resizer: Resizer,
     replay: Arc<Mutex<Replay>>,
@@ -65,7 +83,7 @@ pub(super) struct RelayTerminal {
 }
 
 impl RelayTerminal {
-    pub(super) fn start(stream: MuxStream) -> Self {
+    fn start(stream: MuxStream) -> Self {
         let (input, typed) = mpsc::channel(INPUT);
         let (said, progress) = watch::channel(Progress::default());
         let replay = Arc::new(Mutex::new(Replay::default()));

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     actors::{db::messages::Health, kernel::Standing, llm_pool::messages::Providers},
     domain::access::Role,
+    ports::sandbox_care::Readiness,
 };
 
 use super::{
@@ -87,6 +88,9 @@ pub(super) async fn report(kit: web::Data<WebKit>, caller: Caller) -> ApiResult<
     let mut checks = vec![actors(&kit)];
     let store = store(&kit, &mut checks).await;
     let providers = providers(&kit, &mut checks).await;
+    let look = kit.sandboxes.look().await;
+    let status = if look.readiness == Readiness::Doubtful { "warning" } else { "ok" };
+    checks.push(check("sandbox", status, look.details, look.advice));
     if !kit.settings.planned.is_empty() {
         let details = format!("given and without effect: {}", kit.settings.planned.join(", "));
         checks.push(check("configuration", "warning", details, "these parts are not built yet"));

@@ -24,7 +24,7 @@ use crate::{
         access::Principal,
         rate::{Buckets, Lockout},
     },
-    ports::{clock::Clock, files::Files, job_files::JobFiles, metrics::Metrics},
+    ports::{clock::Clock, files::Files, job_files::JobFiles, metrics::Metrics, sandbox_care::SandboxCare},
 };
 
 /// Whom handlers talk to.
@@ -90,6 +90,8 @@ pub struct WebKit {
     pub settings: WebSettings,
     /// The local command line's key.
     pub local: LocalKey,
+    /// Who looks after sandboxes.
+    pub sandboxes: Arc<dyn SandboxCare>,
     /// Set when streams are to end.
     pub closing: CancellationToken,
     pub(super) guards: Mutex<Guards>,
@@ -115,6 +117,7 @@ impl WebKit {
         metrics: Metrics,
         settings: WebSettings,
         local: LocalKey,
+        sandboxes: Arc<dyn SandboxCare>,
         closing: CancellationToken,
     ) -> Self {
         let server = &settings.server;
@@ -123,6 +126,18 @@ impl WebKit {
             pace: Buckets::new(server.requests_per_minute),
             lockout: Lockout::new(server.lockout_failures, server.lockout_ms),
         });
-        Self { doors, registry, files, job_files, clock, metrics, settings, local, closing, guards }
+        Self {
+            doors,
+            registry,
+            files,
+            job_files,
+            clock,
+            metrics,
+            settings,
+            local,
+            sandboxes,
+            closing,
+            guards,
+        }
     }
 }

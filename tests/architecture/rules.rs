@@ -84,6 +84,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ),
     ("actix_web", &["src/web/"]),
     ("tokio_cron_scheduler", &["src/app/"]),
+    ("bollard", &["src/sandbox/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("serde_saphyr", &["src/config/", "src/skills/", "src/llm/"]),
 ];

@@ -31,6 +31,7 @@ mod openapi;
 mod prompt;
 mod records;
 mod rest;
+mod sandbox;
 mod settings;
 mod support;
 mod tasks;

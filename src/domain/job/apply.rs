@@ -81,7 +81,10 @@ impl Job {
 
     fn remember(&mut self, entry: &Entry) {
         match entry {
-            Entry::Prepared { branch, .. } => self.branch = Some(branch.clone()),
+            Entry::Prepared { branch, .. } => {
+                self.branch = Some(branch.clone());
+                self.prepared = true;
+            }
             Entry::EngineStarting { instruction } => {
                 // Checks that failed go back in a round of their own.
                 self.rounds += u32::from(self.phase == Phase::Verifying);
@@ -117,6 +120,10 @@ impl Job {
     /// A person's new instruction: what was approved before is void.
     fn begin_anew(&mut self, instruction: &str) {
         self.instruction = instruction.to_owned();
+        self.wanted.clone_from(&self.instruction);
+        if self.pushed {
+            (self.pushed_before, self.prepared) = (true, false);
+        }
         self.candidate = None;
         self.runs.clear();
         self.claim.clear();

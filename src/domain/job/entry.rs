@@ -88,6 +88,9 @@ pub struct Candidate {
     /// What a person should look at.
     #[serde(default)]
     pub flags: Vec<String>,
+    /// Some of it must be looked at: a person is asked whatever the project says.
+    #[serde(default)]
+    pub asks: bool,
 }
 
 /// One verify command and what it came to.

@@ -116,7 +116,7 @@ pub enum Event {
         /// Which, in words.
         why: String,
     },
-    /// A person lets a job without isolation try again.
+    /// A person lets a job try again: one that waits for isolation, or one that is over.
     Retry,
     /// A person ends it.
     Cancel,

@@ -8,13 +8,16 @@ mod apply;
 mod callback;
 mod entry;
 mod event;
+mod slots;
 mod state;
 mod step;
 mod task;
+pub mod words;
 
 pub use callback::{BadCallback, check_callback};
 pub use entry::{Candidate, Closed, Entry, Outcome, VerifyRun, Wait};
 pub use event::{Effect, Event, Limits};
+pub use slots::{Slots, Wish};
 pub use state::{Job, JournalFault, Opening, Phase};
 pub use task::{
     Answered, ForStory, Head, JobRow, JobWrite, JobWritten, NewTask, Prepaid, Prepayment, Priority, Question,

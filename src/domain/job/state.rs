@@ -86,6 +86,12 @@ pub struct Job {
     pub(super) url: Option<String>,
     pub(super) no_request: bool,
     pub(super) pushed: bool,
+    /// What a person asked for last.
+    pub(super) wanted: String,
+    /// Its workspace was made since then.
+    pub(super) prepared: bool,
+    /// A commit of it was pushed before then: it goes on from there, in a fresh workspace.
+    pub(super) pushed_before: bool,
     /// Entries applied; the journal index of the next one.
     pub(super) entries: usize,
 }
@@ -95,6 +101,7 @@ impl Job {
     pub fn new(opening: Opening) -> Self {
         Self {
             phase: Phase::Queued,
+            wanted: opening.instruction.clone(),
             instruction: opening.instruction,
             session: None,
             branch: None,
@@ -107,6 +114,8 @@ impl Job {
             url: None,
             no_request: false,
             pushed: false,
+            prepared: false,
+            pushed_before: false,
             entries: 0,
         }
     }
@@ -144,6 +153,16 @@ impl Job {
     /// The pull request.
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
+    }
+
+    /// What a person asked for last.
+    pub fn wanted(&self) -> &str {
+        &self.wanted
+    }
+
+    /// Its workspace holds what was pushed before, and nothing of what was asked for since: it is to be made anew.
+    pub fn needs_fresh_workspace(&self) -> bool {
+        self.pushed_before && !self.prepared
     }
 
     /// Journal index of the next entry.

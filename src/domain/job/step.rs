@@ -18,6 +18,10 @@ impl Job {
             (Phase::Over(_), Event::Continue { instruction }) => {
                 self.record(vec![Entry::Continued { instruction }], vec![])
             }
+            (Phase::Over(_), Event::Retry) => {
+                let instruction = self.wanted.clone();
+                self.record(vec![Entry::Continued { instruction }], vec![])
+            }
             (Phase::Over(_), _) | (Phase::Pushing | Phase::Requesting, Event::Cancel) => Vec::new(),
             (_, Event::Cancel) => self.cancelled(),
             (Phase::Queued, Event::Claimed) => self.record(vec![Entry::Claimed], vec![Effect::Prepare]),
@@ -130,7 +134,9 @@ impl Job {
 
     fn ask_or_push(&mut self, limits: &Limits) -> Vec<Effect> {
         let Some(candidate) = self.candidate.clone() else { return Vec::new() };
-        if limits.needs_approval {
+        // Work that failed its checks, or has findings that weigh, leaves with a person's word only.
+        let doubtful = candidate.asks || self.runs.iter().any(|run| !run.passed());
+        if limits.needs_approval || doubtful {
             return vec![Effect::Ask { candidate }];
         }
         self.push(limits)

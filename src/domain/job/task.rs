@@ -318,3 +318,50 @@ pub struct TaskFilter {
     /// Only those that are over, or that are not.
     pub over: Option<bool>,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A job of a person, as tests ask for it.
+    pub(crate) fn task(id: &str) -> NewTask {
+        NewTask {
+            id: JobId::new(id),
+            project: ProjectId::new("p"),
+            user: UserId::new("ann"),
+            actor: "key:ann".into(),
+            title: "mend the test".into(),
+            instruction: "mend the test".into(),
+            system: String::new(),
+            engine: Engine::Native,
+            model: None,
+            priority: Priority::Interactive,
+            verbosity: Verbosity::Normal,
+            callback_url: None,
+            bot: None,
+            story: None,
+            attachments: vec![],
+            at: 1,
+        }
+    }
+
+    #[test]
+    fn a_row_says_where_the_job_stands_and_words_are_read_as_they_are_written() {
+        let mut job = Job::new(super::super::Opening { instruction: "x".into() });
+        assert_eq!(Head::of(&job).state, "queued");
+        job.step(&super::super::tests::LIMITS, super::super::Event::Cancel);
+        let head = Head::of(&job);
+        assert_eq!(
+            (head.over, head.outcome, head.text.as_str()),
+            (true, Some(Outcome::Cancelled), "cancelled")
+        );
+        for priority in [Priority::Interactive, Priority::Proactive, Priority::Scheduled] {
+            assert_eq!(Priority::parse(priority.as_str()), Some(priority));
+        }
+        for verbosity in [Verbosity::Quiet, Verbosity::Normal, Verbosity::Verbose] {
+            assert_eq!(Verbosity::parse(verbosity.as_str()), Some(verbosity));
+        }
+        let quiet = serde_json::from_str::<Head>("{}").unwrap();
+        assert_eq!(quiet, Head::default());
+    }
+}

@@ -11,7 +11,13 @@ pub(super) fn opening() -> Opening {
 }
 
 pub(super) fn candidate(tree: &str) -> Candidate {
-    Candidate { commit: format!("c-{tree}"), tree: tree.into(), stat: "1 file".into(), flags: vec![] }
+    Candidate {
+        commit: format!("c-{tree}"),
+        tree: tree.into(),
+        stat: "1 file".into(),
+        flags: vec![],
+        asks: false,
+    }
 }
 
 pub(super) fn run(exit: i64) -> VerifyRun {
@@ -238,4 +244,33 @@ fn a_finished_job_is_continued_on_its_branch_and_session() {
     let again = Effect::StartEngine { instruction: "try again".into(), session: Some("s1".into()) };
     assert!(world.wants(&again), "{:?}", world.last);
     assert_eq!(world.job.branch(), Some("atoll/1-mend"));
+}
+
+#[test]
+fn work_that_failed_its_checks_or_must_be_looked_at_is_never_pushed_unasked() {
+    let free = Limits { needs_approval: false, rounds: 0, ..LIMITS };
+    let mut world = World::new(free);
+    world.hear(Event::Claimed).prepared().ended().hear(Event::Verified { runs: vec![run(1)] });
+    world.hear(Event::Committed { candidate: candidate("t1") });
+    assert!(world.wants(&Effect::Ask { candidate: candidate("t1") }), "{:?}", world.last);
+    let mut world = World::new(free);
+    world.hear(Event::Claimed).prepared().ended().hear(Event::Verified { runs: vec![run(0)] });
+    let found = Candidate { asks: true, ..candidate("t1") };
+    world.hear(Event::Committed { candidate: found.clone() });
+    assert!(world.wants(&Effect::Ask { candidate: found }), "{:?}", world.last);
+}
+
+#[test]
+fn what_is_asked_for_after_a_push_begins_in_a_fresh_workspace_and_only_then() {
+    let mut world = World::new(Limits { requests: false, ..LIMITS });
+    let approval = world.until_asked("t1");
+    world.hear(Event::Decided { approval, verdict: approved(), no_request: false }).hear(Event::Pushed);
+    assert_eq!(world.outcome(), Some(Outcome::Done));
+    world.hear(Event::Continue { instruction: "more".into() }).hear(Event::Claimed);
+    assert!(world.job.needs_fresh_workspace());
+    world.prepared();
+    assert!(!world.job.needs_fresh_workspace());
+    world.hear(Event::EngineFailed { why: "no key".into() }).hear(Event::Retry).hear(Event::Claimed);
+    assert!(!world.job.needs_fresh_workspace(), "work that was not pushed would be thrown away");
+    assert_eq!(world.job.wanted(), "more");
 }

@@ -39,7 +39,7 @@ impl Engine for ClaudeCode {
     }
 
     fn start(&self, run: EngineRun, sandbox: Arc<dyn Sandbox>) -> EngineHandle {
-        let spec = ExecSpec { argv: argv(&run), env: env(&run, &self.home), folder: None };
+        let spec = ExecSpec { argv: argv(&run), env: env(&run, &self.home), ..ExecSpec::default() };
         let dialog = ClaudeDialog::new(run.prompt, run.system, run.approvals);
         drive::start(sandbox, spec, run.limits, Box::new(dialog))
     }

@@ -38,7 +38,8 @@ impl Engine for Codex {
     }
 
     fn start(&self, run: EngineRun, sandbox: Arc<dyn Sandbox>) -> EngineHandle {
-        let spec = ExecSpec { argv: argv(&run, &self.workspace), env: env(&run, &self.home), folder: None };
+        let spec =
+            ExecSpec { argv: argv(&run, &self.workspace), env: env(&run, &self.home), ..ExecSpec::default() };
         let opening = Opening {
             prompt: run.prompt,
             system: run.system,

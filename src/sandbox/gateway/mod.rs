@@ -25,8 +25,8 @@ use tokio::{
 };
 
 use super::{
-    mux::{Mux, MuxFault, MuxStream, frame::TerminalSpec},
-    terminal::RelayTerminal,
+    mux::{Mux, MuxFault, MuxStream},
+    terminal::RelayTerminals,
 };
 use crate::{
     config::Secret,
@@ -34,9 +34,7 @@ use crate::{
     net::Clients,
     ports::{
         clock::Clock,
-        gateway::{
-            Gateway, GatewayFault, GatewaySpec, Gateways, JobToken, Meter, Resolver, Terminal, TerminalAsk,
-        },
+        gateway::{Gateway, GatewayFault, GatewaySpec, Gateways, JobToken, Meter, Resolver, Terminals},
         sandbox::Exec,
     },
 };
@@ -117,9 +115,18 @@ impl Gateways for HostGateways {
             Ok(served)
         })
     }
+
+    fn terminals(&self, exec: Exec) -> BoxFuture<'static, Result<Arc<dyn Terminals>, GatewayFault>> {
+        Box::pin(async move {
+            // Nothing may come from inside on this way: what does has nobody who takes it, and is reset.
+            let (mux, _) = Mux::start(exec).await.map_err(fault)?;
+            let opened: Arc<dyn Terminals> = Arc::new(RelayTerminals(mux));
+            Ok(opened)
+        })
+    }
 }
 
-fn fault(fault: MuxFault) -> GatewayFault {
+pub(super) fn fault(fault: MuxFault) -> GatewayFault {
     match fault {
         MuxFault::BadTerminal => GatewayFault::BadTerminal(fault.to_string()),
         other => GatewayFault::Relay(other.to_string()),
@@ -154,12 +161,6 @@ impl Gateway for Served {
 
     fn set_policy(&self, policy: EgressPolicy) {
         self.policy.send_replace(Arc::new(policy));
-    }
-
-    fn terminal(&self, ask: TerminalAsk) -> Result<Arc<dyn Terminal>, GatewayFault> {
-        let spec = TerminalSpec { rows: ask.rows, cols: ask.cols, folder: ask.folder, argv: ask.argv };
-        let stream = self.mux.terminal(&spec).map_err(fault)?;
-        Ok(Arc::new(RelayTerminal::start(stream)))
     }
 
     fn ended(&self) -> BoxFuture<'static, String> {

@@ -1,7 +1,7 @@
 //! Gitea and Forgejo: what is asked of them, and what their answers become.
 
 use atoll::{
-    forge::ForgeKind,
+    domain::project::ForgeKind,
     ports::forge::{CheckState, RequestState},
 };
 use serde_json::{Value, json};

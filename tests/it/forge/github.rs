@@ -1,7 +1,7 @@
 //! GitHub: what is asked of it, and what its answers become.
 
 use atoll::{
-    forge::ForgeKind,
+    domain::project::ForgeKind,
     ports::forge::{CheckState, RequestState},
 };
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ pub(super) fn mock() -> Mock {
 #[tokio::test]
 async fn a_pull_request_is_opened_once_at_github() {
     let mock = mock();
-    let forge = mock.forge(ForgeKind::GitHub, "", "git@github.com:ann/app.git");
+    let forge = mock.forge(ForgeKind::Github, "", "git@github.com:ann/app.git");
     assert_eq!(forge.find(branch("atoll/j1-fix"), branch("main")).await.unwrap(), None);
     let opened = forge.open(new(true)).await.unwrap();
     assert!(!opened.existed && opened.request.draft);
@@ -132,7 +132,7 @@ async fn of_two_who_open_at_once_one_finds_the_other_s_at_github() {
     let mock = mock();
     mock.state.lock().unwrap().faster = Some(pull(3, "atoll/j1-fix", &json!({})));
     let opened =
-        mock.forge(ForgeKind::GitHub, "", "https://github.com/ann/app").open(new(false)).await.unwrap();
+        mock.forge(ForgeKind::Github, "", "https://github.com/ann/app").open(new(false)).await.unwrap();
     assert!(opened.existed);
     assert_eq!(opened.request.number, 3);
     mock.is_content();
@@ -148,7 +148,7 @@ async fn state_checks_and_comments_are_read_at_github() {
     ] {
         mock.state.lock().unwrap().requests.push(pull(number, "x", &fields));
     }
-    let forge = mock.forge(ForgeKind::GitHub, "", "https://github.com/ann/app");
+    let forge = mock.forge(ForgeKind::Github, "", "https://github.com/ann/app");
     let mut states = Vec::new();
     for number in 1..=3 {
         states.push(forge.state(number).await.unwrap().state);

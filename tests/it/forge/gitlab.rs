@@ -1,7 +1,7 @@
 //! GitLab: what is asked of it, and what its answers become.
 
 use atoll::{
-    forge::ForgeKind,
+    domain::project::ForgeKind,
     ports::forge::{CheckState, RequestState},
 };
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ fn mock() -> Mock {
 #[tokio::test]
 async fn a_merge_request_is_opened_once_at_gitlab() {
     let mock = mock();
-    let forge = mock.forge(ForgeKind::GitLab, "/api/v4", "https://gitlab.com/g/s/app.git");
+    let forge = mock.forge(ForgeKind::Gitlab, "/api/v4", "https://gitlab.com/g/s/app.git");
     let opened = forge.open(new(true)).await.unwrap();
     assert!(!opened.existed && opened.request.draft);
     assert_eq!((opened.request.number, opened.request.title.as_str()), (4, "Draft: Fix the login"));
@@ -122,7 +122,7 @@ async fn a_merge_request_is_opened_once_at_gitlab() {
 async fn a_conflict_at_gitlab_is_the_merge_request_that_is_there() {
     let mock = mock();
     mock.state.lock().unwrap().faster = Some(merge(9, "atoll/j1-fix", "Theirs"));
-    let forge = mock.forge(ForgeKind::GitLab, "/api/v4", "git@gitlab.com:g/s/app.git");
+    let forge = mock.forge(ForgeKind::Gitlab, "/api/v4", "git@gitlab.com:g/s/app.git");
     let opened = forge.open(new(false)).await.unwrap();
     assert!(opened.existed);
     assert_eq!(opened.request.number, 9);
@@ -132,7 +132,7 @@ async fn a_conflict_at_gitlab_is_the_merge_request_that_is_there() {
 #[tokio::test]
 async fn state_checks_and_notes_are_read_at_gitlab() {
     let mock = mock();
-    let forge = mock.forge(ForgeKind::GitLab, "/api/v4", "git@gitlab.com:g/s/app.git");
+    let forge = mock.forge(ForgeKind::Gitlab, "/api/v4", "git@gitlab.com:g/s/app.git");
     let mut states = Vec::new();
     for number in 1..=3 {
         states.push(forge.state(number).await.unwrap().state);

@@ -6,8 +6,9 @@ use std::{
 };
 
 use atoll::{
+    domain::project::ForgeKind,
     domain::{branch::BranchName, remote::RemoteUrl, secret::Secret},
-    forge::{ForgeConfig, ForgeKind, forge},
+    forge::{ForgeConfig, forge},
     net::{Clients, install_tls},
     ports::forge::{Forge, NewRequest},
 };

@@ -3,8 +3,9 @@
 use std::net::TcpListener;
 
 use atoll::{
+    domain::project::ForgeKind,
     domain::{remote::RemoteUrl, secret::Secret},
-    forge::{ForgeConfig, ForgeKind, forge},
+    forge::{ForgeConfig, forge},
     net::{Clients, install_tls},
     ports::forge::ForgeError,
 };
@@ -21,7 +22,7 @@ async fn told(status: u16, headers: &[(&str, &str)], body: Value) -> ForgeError 
     let mock = mock();
     let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     mock.state.lock().unwrap().planned.push(("/pulls/1".into(), (status, headers, body)));
-    let error = mock.forge(ForgeKind::GitHub, "", REPO).state(1).await.unwrap_err();
+    let error = mock.forge(ForgeKind::Github, "", REPO).state(1).await.unwrap_err();
     assert!(!error.to_string().contains(TOKEN), "{error}");
     error
 }
@@ -64,7 +65,7 @@ async fn too_many_calls_are_told_with_how_long_to_wait() {
 #[tokio::test]
 async fn a_wrong_token_a_closed_door_and_a_refusal_without_one_there_are_errors() {
     let mock = mock();
-    let wrong = mock.forge_with(ForgeKind::GitHub, "", REPO, "wrong-token-77");
+    let wrong = mock.forge_with(ForgeKind::Github, "", REPO, "wrong-token-77");
     let error = wrong.open(new(false)).await.unwrap_err();
     assert!(matches!(&error, ForgeError::Denied(words) if !words.contains("wrong-token-77")), "{error}");
     let refused = json!({"message": "Validation Failed", "errors": [{"message": "Draft pull requests are not supported in this repository."}]});
@@ -73,7 +74,7 @@ async fn a_wrong_token_a_closed_door_and_a_refusal_without_one_there_are_errors(
         state.planned.push(("/pulls".into(), (422, vec![], body)));
     };
     plan(&mut mock.state.lock().unwrap(), refused);
-    let error = mock.forge(ForgeKind::GitHub, "", REPO).open(new(true)).await.unwrap_err();
+    let error = mock.forge(ForgeKind::Github, "", REPO).open(new(true)).await.unwrap_err();
     assert!(
         matches!(&error, ForgeError::Refused(words) if words.contains("Draft pull requests are not")),
         "{error}"

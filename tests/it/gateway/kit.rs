@@ -22,7 +22,8 @@ use atoll::{
     ports::{
         clock::{Clock, NoRandom},
         gateway::{
-            Egress, Gateway, GatewaySpec, Gateways, JobToken, Meter, ModelCall, NoBudget, Resolver, Ticket,
+            Egress, Gateway, GatewayFault, GatewaySpec, Gateways, JobToken, Meter, ModelCall, NoBudget,
+            Resolver, Terminals, Ticket,
         },
         sandbox::Exec,
     },
@@ -91,10 +92,19 @@ fn pump(mut from: impl AsyncRead + Unpin + Send + 'static) -> mpsc::Receiver<Byt
 
 /// The relay, on a port that the system chooses.
 pub(crate) fn relay() -> (Exec, oneshot::Sender<()>) {
+    relay_with("127.0.0.1:0")
+}
+
+/// The relay that carries terminals.
+pub(crate) fn relay_of_terminals() -> (Exec, oneshot::Sender<()>) {
+    relay_with("-")
+}
+
+fn relay_with(argument: &str) -> (Exec, oneshot::Sender<()>) {
     static FOLDER: std::sync::LazyLock<tempfile::TempDir> =
         std::sync::LazyLock::new(|| tempfile::tempdir().unwrap());
     let mut command = Command::new(install_relay(FOLDER.path()).unwrap());
-    command.arg("127.0.0.1:0");
+    command.arg(argument);
     exec(command)
 }
 
@@ -210,6 +220,15 @@ impl Resolver for Internet {
     }
 }
 
+fn gateways(providers: Vec<GatewayProvider>, internet: Arc<Internet>) -> HostGateways {
+    HostGateways::new(providers, internet, Arc::new(RealClock), Arc::new(Clients::default()))
+}
+
+/// The terminals of this relay.
+pub(crate) async fn terminals_of(exec: Exec) -> Result<Arc<dyn Terminals>, GatewayFault> {
+    gateways(Vec::new(), Arc::default()).terminals(exec).await
+}
+
 /// A gateway with everything around it.
 pub(crate) struct House {
     pub(crate) gateway: Arc<dyn Gateway>,
@@ -228,6 +247,13 @@ pub(crate) fn allowing(hosts: &[&str]) -> EgressPolicy {
 impl House {
     /// A gateway that allows these hosts, with both providers at `upstream`.
     pub(crate) async fn open(upstream: &str, hosts: &[&str], limits: EgressLimits) -> Self {
+        let (exec, kill) = relay();
+        let house = Self::over(exec, upstream, hosts, limits).await;
+        Self { kill: Some(kill), ..house }
+    }
+
+    /// The same, with this relay.
+    pub(crate) async fn over(exec: Exec, upstream: &str, hosts: &[&str], limits: EgressLimits) -> Self {
         atoll::net::install_tls();
         let provider = |name: &str, api, base: String, key_header| GatewayProvider {
             name: name.into(),
@@ -242,8 +268,7 @@ impl House {
         ];
         let (ledger, log, internet) =
             (Arc::<Ledger>::default(), Arc::<Log>::default(), Arc::<Internet>::default());
-        let host =
-            HostGateways::new(providers, internet.clone(), Arc::new(RealClock), Arc::new(Clients::default()));
+        let host = gateways(providers, internet.clone());
         let token = JobToken::new([7; 32]);
         let spec = GatewaySpec {
             token: token.clone(),
@@ -252,9 +277,8 @@ impl House {
             meter: ledger.clone(),
             egress: log.clone(),
         };
-        let (exec, kill) = relay();
         let gateway = host.serve(exec, spec).await.unwrap();
-        Self { gateway, token, ledger, log, internet, kill: Some(kill) }
+        Self { gateway, token, ledger, log, internet, kill: None }
     }
 
     /// Somebody inside connects.

@@ -1,8 +1,8 @@
 //! The way out of a sandbox: the relay as a real process, and the gateway behind it, against real sockets.
 
-mod kit;
+pub(crate) mod kit;
 mod models;
 mod relay;
 mod terminals;
 mod tunnels;
-mod upstream;
+pub(crate) mod upstream;

@@ -1,0 +1,12 @@
+//! Sandboxes in real gVisor: what holds, what bites, what is left behind. `scripts/services` starts what they need.
+
+mod bench;
+mod building;
+mod caches;
+mod configured;
+mod isolation;
+mod limits;
+mod owners;
+mod secrets;
+mod streams;
+mod way_out;
