@@ -109,8 +109,13 @@ pub(super) fn write(db: &Connection, job: &str, now: i64, entries: &[Entry]) -> 
 /// The way to a commit, whose check came to `exit`.
 pub(super) fn worked(exit: i64) -> Vec<Entry> {
     let run = VerifyRun { command: "make test".into(), exit: Some(exit), tail: String::new() };
-    let candidate =
-        Candidate { commit: "c1".into(), tree: "t1".into(), stat: "1 file".into(), flags: vec![] };
+    let candidate = Candidate {
+        commit: "c1".into(),
+        tree: "t1".into(),
+        stat: "1 file".into(),
+        flags: vec![],
+        asks: false,
+    };
     vec![
         Entry::EngineStarting { instruction: "mend it".into() },
         Entry::EngineEnded { claim: "I mended it".into() },
