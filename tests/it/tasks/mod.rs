@@ -77,7 +77,6 @@ fn until_asked(approval: &str) -> Vec<Entry> {
         stat: "1 file changed, 2 insertions(+)".into(),
         asks: false,
         flags: vec!["changes .github/workflows/ci.yml".into()],
-        asks: false,
     };
     vec![
         Entry::Claimed,
