@@ -22,7 +22,7 @@ use crate::{
     },
     channels::StreamChannel,
     domain::{
-        outbound::{LiveEvent, STREAM_CHANNELS},
+        outbound::{CALLBACK_CHANNEL, LiveEvent, STREAM_CHANNELS, is_stream},
         skill::ToolBook,
     },
     llm,
@@ -164,8 +164,10 @@ fn outgoing_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
         }));
     }
     let (kit, open) = (Arc::clone(parts), doors.fresh.clone());
+    children.push(callback_child(parts, doors));
+    let resend = |name: &str| if is_stream(name) { Resend::Never } else { Resend::Safe };
     let deliveries =
-        doors.deliveries.iter().map(|(name, door)| (*name, (door.clone(), Resend::Never))).collect();
+        doors.deliveries.iter().map(|(name, door)| (*name, (door.clone(), resend(name)))).collect();
     let outbox = OutboxDoors {
         claim: doors.db.write.claim_outbox.clone(),
         settle: doors.db.write.settle_outbox.clone(),
@@ -180,6 +182,18 @@ fn outgoing_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
         handle(addr)
     }));
     children
+}
+
+/// The delivery of what is posted to addresses that were given with tasks.
+fn callback_child(parts: &Arc<Parts>, doors: &Doors) -> ChildSpec {
+    let (kit, open) = (Arc::clone(parts), doors.deliveries[CALLBACK_CHANNEL].clone());
+    spec("delivery_callback", "delivery", STAGE_DELIVERY, move |life| {
+        let vitals = Arc::clone(life.vitals());
+        let channel = Arc::clone(&kit.callbacks) as Arc<dyn Channel>;
+        let addr = kit.base.placement.start(Role::Here, move |_| Delivery::new(life, channel));
+        open.open(addr.clone().recipient(), vitals);
+        handle(addr)
+    })
 }
 
 fn stream_channel(name: &'static str, publish: Door<Publish>) -> Arc<dyn Channel> {

@@ -16,8 +16,9 @@ use crate::{
         scheduler::messages::Tick,
         skill_host::messages::{ListSkills, RunTool},
     },
+    channels::CallbackChannel,
     config::Config,
-    domain::outbound::STREAM_CHANNELS,
+    domain::outbound::{CALLBACK_CHANNEL, STREAM_CHANNELS},
     ports::{clock::Clock, metrics::Metrics, model::Model, persona::Personas, tool::SharedSkills},
 };
 
@@ -52,6 +53,8 @@ pub struct Parts {
     pub personas: Arc<dyn Personas>,
     /// What coding jobs are worked on with.
     pub coding: Coding,
+    /// Posts what happens to tasks.
+    pub callbacks: Arc<CallbackChannel>,
 }
 
 /// All doors of the tree.
@@ -119,7 +122,11 @@ impl Doors {
             db: DbDoors::closed(),
             publish: Door::closed("the event hub"),
             subscribe: Door::closed("the event hub"),
-            deliveries: by_channel(|| Door::closed("the delivery")),
+            deliveries: STREAM_CHANNELS
+                .into_iter()
+                .chain([CALLBACK_CHANNEL])
+                .map(|channel| (channel, Door::closed("the delivery")))
+                .collect(),
             fresh: Door::closed("the outbox"),
             complete: Door::closed("the model pool"),
             providers: Door::closed("the model pool"),

@@ -67,6 +67,9 @@ pub(super) fn build(settings: &mut Settings<'_>) -> Option<Config> {
         user_caps: caps(settings, "budgets.user_day"),
         channels: channels(settings),
         sandbox: sandbox(settings),
+        webhook_secret: Secret::new(
+            settings.text("channels.webhook.secret", "channels.webhook.secret").unwrap_or_default(),
+        ),
         jobs: jobs(settings),
         git: Git {
             ssh_key: settings.text("git.ssh_key", "git.ssh_key").map(PathBuf::from),

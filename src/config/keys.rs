@@ -271,7 +271,12 @@ pub const KEYS: &[Key] = &[
     key("channels.discord.policy", Kind::Planned, "", "Discord: who may write"),
     key("channels.webhook.enabled", Kind::Planned, "false", "outbound webhook"),
     key("channels.webhook.callback_url", Kind::Planned, "", "outbound webhook: where to"),
-    key("channels.webhook.secret", Kind::Planned, "", "outbound webhook: signing key"),
+    key(
+        "channels.webhook.secret",
+        Kind::Secret,
+        "",
+        "signs what is posted to the callback addresses of tasks; without it no such address is taken",
+    ),
     key(
         "sandbox.runtime",
         Kind::Choice(&["runsc", "runc"]),

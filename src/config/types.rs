@@ -29,6 +29,8 @@ pub struct Config {
     pub channels: BTreeMap<String, Channel>,
     /// Where untrusted programs run.
     pub sandbox: Sandbox,
+    /// What outgoing requests to strangers are signed with; empty for none.
+    pub webhook_secret: Secret,
     /// Coding jobs.
     pub jobs: Jobs,
     /// Repositories over ssh.

@@ -7,9 +7,9 @@ use crate::domain::{
     approval::Subject,
     audit::Act,
     ids::{ConversationId, DEFAULT_CONVERSATION},
-    job::{Entry, JobWrite, JobWritten, Question, Task, Verbosity},
+    job::{Entry, JobWrite, JobWritten, Question, Task, Verbosity, callbacks},
     notice,
-    outbound::{Body, NewOutbox, OutboxRow},
+    outbound::{Body, CALLBACK_CHANNEL, NewOutbox, OutboxRow},
 };
 
 /// Stores a step.
@@ -40,6 +40,9 @@ pub fn write(db: &Connection, boot: i64, step: &JobWrite) -> Result<JobWritten> 
     }
     job_cards::renew(db, &before, step)?;
     let outbox = messages(&before, step)?
+        .into_iter()
+        .chain(posts(&before, step)?)
+        .collect::<Vec<_>>()
         .iter()
         .map(|message| outbox::post(db, boot, message, step.now))
         .collect::<Result<Vec<OutboxRow>>>()?;
@@ -90,6 +93,22 @@ fn log(db: &Connection, step: &JobWrite, entry: &Entry) -> Result<()> {
     let act = Act { at: step.now, actor, action: action.into(), subject: step.job.to_string(), details };
     audit::append(db, act)?;
     Ok(())
+}
+
+/// What is posted to the address that was given with the job.
+fn posts(task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
+    let Some(url) = &task.asked.callback_url else { return Ok(Vec::new()) };
+    let (user, id) = (&task.asked.user, task.asked.id.as_str());
+    let conversation = ConversationId::of(CALLBACK_CHANNEL, user, id)
+        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let post = |payload| NewOutbox {
+        user: user.clone(),
+        conversation: conversation.clone(),
+        turn: None,
+        answers: Vec::new(),
+        body: Body::Callback { url: url.clone(), payload },
+    };
+    Ok(callbacks(task, step).into_iter().map(post).collect())
 }
 
 /// What the person whose job it is hears of a step. A bot hears nothing.

@@ -68,6 +68,8 @@ pub struct WebSettings {
     pub server: config::Server,
     /// Callbacks of tasks may go to addresses that are not public.
     pub private_callbacks: bool,
+    /// There is a secret to sign them with.
+    pub signs_callbacks: bool,
     /// Keys that are given and have no effect yet.
     pub planned: Vec<String>,
 }
