@@ -7,6 +7,7 @@ mod access;
 mod actors;
 mod approvals;
 mod attachments;
+mod bench;
 mod board;
 mod budgets;
 mod busy;

@@ -19,7 +19,7 @@ use crate::{
         budget::Amount,
         lane::{Choice, Lane, fails_over},
         message::Message,
-        model::{Answer, ModelError, ModelRequest, Reply},
+        model::{Answer, ModelError, Reply},
         outbound::Progress,
         retry::{Bounds, backoff, may_try},
     },
@@ -61,9 +61,21 @@ impl Pool {
         Self { lane, models, bounds, clock, metrics, vitals, freed }
     }
 
-    /// Providers that take all files of the request, if any does; else all: the codec says in words what it
-    /// cannot send.
-    fn fitting(&self, request: &ModelRequest) -> Vec<bool> {
+    /// Providers that may answer: of those that were asked for the ones that take all files of the request, if any
+    /// does; else all of them: the codec says in words what it cannot send.
+    fn fitting(&self, call: &Complete) -> Result<Vec<bool>, ModelError> {
+        let is_wanted = |model: &Arc<dyn Model>| {
+            call.only.as_deref().is_none_or(|only| model.model() == only || model.name() == only)
+        };
+        let wanted: Vec<bool> = self.models.iter().map(is_wanted).collect();
+        if let (Some(only), false) = (&call.only, wanted.contains(&true)) {
+            let known: Vec<&str> = self.models.iter().map(|model| model.model()).collect();
+            let known = known.join(", ");
+            return Err(ModelError::BadRequest(format!(
+                "no provider is configured for `{only}`; there is {known}"
+            )));
+        }
+        let request = &call.request;
         let types: Vec<&str> = request
             .messages
             .iter()
@@ -73,16 +85,13 @@ impl Pool {
             })
             .map(|file| file.media_type.as_str())
             .collect();
-        let fits: Vec<bool> = self
-            .models
-            .iter()
-            .map(|model| {
-                let takes = model.takes();
-                types.iter().all(|media_type| takes.media(media_type))
-                    && (request.tools.is_empty() || takes.tools)
-            })
-            .collect();
-        if fits.contains(&true) { fits } else { vec![true; fits.len()] }
+        let does_fit = |(model, wanted): (&Arc<dyn Model>, &bool)| {
+            let takes = model.takes();
+            let takes_all = types.iter().all(|media_type| takes.media(media_type));
+            *wanted && takes_all && (request.tools.is_empty() || takes.tools)
+        };
+        let fits: Vec<bool> = self.models.iter().zip(&wanted).map(does_fit).collect();
+        Ok(if fits.contains(&true) { fits } else { wanted })
     }
 
     fn ended(&self, at: usize, outcome: Result<(), &ModelError>) {
@@ -158,7 +167,7 @@ pub(super) async fn complete(pool: Rc<Pool>, call: Complete) -> Result<Answer, M
 
 async fn rounds(pool: &Pool, call: &Complete) -> Result<Answer, ModelError> {
     let started = pool.clock.now();
-    let fits = pool.fitting(&call.request);
+    let fits = pool.fitting(call)?;
     let (mut attempts, mut round) = (0, 1);
     let mut tried: Vec<usize> = Vec::new();
     let mut last: Option<ModelError> = None;

@@ -18,6 +18,8 @@ use crate::{
 pub struct Complete {
     /// The request.
     pub request: Arc<ModelRequest>,
+    /// The one model that may answer, or the one provider, by its name in the configuration; `None` for all.
+    pub only: Option<Arc<str>>,
     /// Takes the pieces as they come.
     pub progress: ProgressSink,
     /// Set when nobody waits any more.

@@ -155,12 +155,12 @@ impl Handler<Mail<Stop>> for SandboxActor {
         let closing = self.begin(|bench| async move { bench.close().await });
         let closing = async move { tokio::time::timeout(Duration::from_millis(left), closing).await };
         Box::pin(closing.into_actor(self).map(|closed, actor, ctx| {
-            match closed {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "a sandbox is not closed at the end of its job's actor")
-                }
-                Err(_) => tracing::warn!("a sandbox is not closed in time at the end of its job's actor"),
+            let why = match closed {
+                Ok(closed) => closed.err().map(|error| error.to_string()),
+                Err(_) => Some("it takes too long".into()),
+            };
+            if let Some(why) = why {
+                tracing::warn!(why, "a sandbox is not closed at the end of its actor");
             }
             actor.life.stop(ctx);
             Drained

@@ -97,7 +97,7 @@ impl Keeper {
                         self.held.push(record.clone());
                         // A job that is gone hears nothing; the store still does.
                         let _ = self.events.send(BenchEvent::Egress(record)).await;
-                        if self.held.len() % BATCH == 0 {
+                        if self.held.len().is_multiple_of(BATCH) {
                             self.store().await;
                         }
                     }

@@ -35,7 +35,13 @@ pub(super) fn start(
         None => Session::New(uuid::Uuid::from_u128(kit.clock.fresh()).to_string()),
     };
     let span = tracing::info_span!("engine", engine = start.engine.as_str(), sandbox = place.sandbox.id());
-    let model = MeteredModel::new(place.meter.clone(), kit.doors.complete.clone(), kit.models.clone(), span);
+    let model = MeteredModel::new(
+        place.meter.clone(),
+        kit.doors.complete.clone(),
+        kit.models.clone(),
+        start.model.as_deref(),
+        span,
+    );
     let run = EngineRun {
         prompt: start.prompt,
         system: start.system,

@@ -171,7 +171,8 @@ pub struct EngineStart {
     pub system: String,
     /// The session to go on with; `None` for a new one.
     pub session: Option<String>,
-    /// The model; `None` leaves it to the engine. Our own engine takes whichever configured model answers.
+    /// The model; `None` leaves it to the engine. For our own it is a configured model, or the name of a provider; with
+    /// `None` any of them answers.
     pub model: Option<String>,
     /// What it may take.
     pub limits: Limits,

@@ -37,13 +37,20 @@ pub struct MeteredModel {
     meter: JobMeter,
     complete: Door<Complete>,
     facts: ModelFacts,
+    only: Option<Arc<str>>,
     span: tracing::Span,
 }
 
 impl MeteredModel {
-    /// On this account, through this door.
-    pub fn new(meter: JobMeter, complete: Door<Complete>, facts: ModelFacts, span: tracing::Span) -> Self {
-        Self { meter, complete, facts, span }
+    /// On this account, through this door; `only` names the one model that may answer.
+    pub fn new(
+        meter: JobMeter,
+        complete: Door<Complete>,
+        facts: ModelFacts,
+        only: Option<&str>,
+        span: tracing::Span,
+    ) -> Self {
+        Self { meter, complete, facts, only: only.map(Arc::from), span }
     }
 }
 
@@ -53,7 +60,7 @@ impl Model for MeteredModel {
     }
 
     fn model(&self) -> &str {
-        &self.facts.names
+        self.only.as_deref().unwrap_or(&self.facts.names)
     }
 
     fn takes(&self) -> Takes {
@@ -88,7 +95,7 @@ impl Model for MeteredModel {
             time_ms: 1,
         };
         let (paid, complete, span) = (self.meter.prepay(worst), self.complete.clone(), self.span.clone());
-        let facts = self.facts.clone();
+        let (facts, only) = (self.facts.clone(), self.only.clone());
         Box::pin(async move {
             let paid = paid.await.map_err(refused)?;
             let written = Arc::<AtomicU64>::default();
@@ -101,7 +108,7 @@ impl Model for MeteredModel {
             });
             let cancel = CancellationToken::new();
             let _hang_up = cancel.clone().drop_guard();
-            let answer = complete.ask(Complete { request, progress: shown, cancel, span }).await;
+            let answer = complete.ask(Complete { request, only, progress: shown, cancel, span }).await;
             let booked = answer.as_ref().ok().map(|answer| ModelCall {
                 provider: answer.reply.provider.clone(),
                 model: answer.reply.model.clone(),

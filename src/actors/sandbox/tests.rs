@@ -49,7 +49,7 @@ fn spec() -> BenchSpec {
         },
         workspace: "/home/atoll/work".into(),
         home: "/home/atoll/agent".into(),
-        mounts: Vec::new(),
+        cache: None,
         env: Default::default(),
         policy: EgressPolicy::default(),
         egress: EgressLimits::default(),

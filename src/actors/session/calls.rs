@@ -52,7 +52,7 @@ impl Session {
         let cancel = CancellationToken::new();
         work.asking = Some((cancel.clone(), input, self.kit.clock.now()));
         let span = work.span.clone();
-        let answer = self.kit.doors.complete.ask(Complete { request, progress, cancel, span });
+        let answer = self.kit.doors.complete.ask(Complete { request, only: None, progress, cancel, span });
         ctx.spawn(answer.into_actor(self).map(move |outcome, session, ctx| {
             session.answered(seq, ask, outcome, ctx);
         }));

@@ -134,7 +134,8 @@ impl Reader {
         let progress = Arc::new(|_| {});
         let cancel = CancellationToken::new();
         let _hang_up = cancel.clone().drop_guard();
-        let answer = self.kit.doors.complete.ask(Complete { request, progress, cancel, span }).await;
+        let answer =
+            self.kit.doors.complete.ask(Complete { request, only: None, progress, cancel, span }).await;
         let failed = answer.as_ref().err().map(ModelError::to_string);
         self.keep(&excerpt, answer.ok(), (prepaid, prepaid_at)).await?;
         failed.map_or(Ok(()), Err)

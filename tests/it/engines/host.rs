@@ -18,24 +18,31 @@ use tokio::{
 };
 
 /// The stand-ins for the real programs.
-pub(super) fn stand_ins() -> PathBuf {
+pub(crate) fn stand_ins() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/engines/bin")
 }
 
 /// A folder with a work tree and a home, and the processes that run there.
-pub(super) struct Host {
+pub(crate) struct Host {
     folder: TempDir,
+    /// The work tree, when it is not in that folder.
+    tree: Option<PathBuf>,
     /// Environment of all processes.
     env: BTreeMap<String, String>,
     groups: Arc<Mutex<Vec<i32>>>,
     dead: watch::Sender<bool>,
     /// All that was started.
-    pub(super) started: Mutex<Vec<ExecSpec>>,
+    pub(crate) started: Mutex<Vec<ExecSpec>>,
 }
 
 impl Host {
     /// With programs of this folder before those of the machine, and more environment.
-    pub(super) fn new(bin: &Path, env: &[(&str, &str)]) -> Arc<Self> {
+    pub(crate) fn new(bin: &Path, env: &[(&str, &str)]) -> Arc<Self> {
+        Self::over(None, bin, env)
+    }
+
+    /// The same, on a work tree that is there already.
+    pub(crate) fn over(tree: Option<PathBuf>, bin: &Path, env: &[(&str, &str)]) -> Arc<Self> {
         let folder = tempfile::Builder::new().prefix("atoll-test-").tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("workspace")).unwrap();
         std::fs::create_dir_all(folder.path().join("home")).unwrap();
@@ -45,6 +52,7 @@ impl Host {
         all.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Arc::new(Self {
             folder,
+            tree,
             env: all,
             groups: Arc::default(),
             dead: watch::Sender::new(false),
@@ -52,30 +60,36 @@ impl Host {
         })
     }
 
-    pub(super) fn workspace(&self) -> PathBuf {
-        self.folder.path().canonicalize().unwrap().join("workspace")
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.tree.clone().unwrap_or_else(|| self.folder.path().canonicalize().unwrap().join("workspace"))
     }
 
-    pub(super) fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.folder.path().canonicalize().unwrap().join("home")
     }
 
-    pub(super) fn write(&self, name: &str, content: &str) {
+    pub(crate) fn write(&self, name: &str, content: &str) {
         let file = self.workspace().join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, content).unwrap();
     }
 
-    pub(super) fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.workspace().join(name)).unwrap()
     }
 
-    pub(super) fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         *self.dead.borrow()
     }
 
+    /// Kills the program that was started first, with all its own.
+    pub(crate) fn kill_first(&self) {
+        let first = self.groups.lock().unwrap()[0];
+        kill_process_group(Pid::from_raw(first).unwrap(), Signal::KILL).unwrap();
+    }
+
     /// Kills everything, as a sandbox does that runs out of memory.
-    pub(super) fn dies(&self) {
+    pub(crate) fn dies(&self) {
         for group in self.groups.lock().unwrap().iter() {
             let _ = kill_process_group(Pid::from_raw(*group).unwrap(), Signal::KILL);
         }

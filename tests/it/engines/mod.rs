@@ -2,7 +2,7 @@
 
 mod fakes;
 mod golden;
-mod host;
+pub(crate) mod host;
 #[cfg(feature = "real-clis")]
 mod models;
 mod native;

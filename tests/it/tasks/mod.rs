@@ -76,6 +76,7 @@ fn until_asked(approval: &str) -> Vec<Entry> {
         commit: "c0ffee".into(),
         tree: "7ree".into(),
         stat: "1 file changed, 2 insertions(+)".into(),
+        asks: false,
         flags: vec!["changes .github/workflows/ci.yml".into()],
     };
     vec![

@@ -23,7 +23,7 @@ use atoll::{
         },
         scheduler::messages::Tick,
     },
-    app::{Assembled, Base, Doors, Parts, assemble},
+    app::{Assembled, Base, Coding, Doors, Parts, assemble},
     config,
     domain::{
         Millis,
@@ -35,8 +35,10 @@ use atoll::{
         price::Price,
         skill::{EffectClass, SkillInfo, ToolBook, ToolSpec},
     },
+    home::{Home, HomeFiles},
     ports::{
         clock::{Clock, NoRandom},
+        files::Files,
         metrics::Metrics,
         model::{Model, ProgressSink, Takes},
         persona::Personas,
@@ -296,10 +298,17 @@ impl Town {
             metrics: Metrics::new().unwrap(),
             placement: Placement::here(),
         };
+        let config = config::parse(config, "town.yaml", &no_env).unwrap();
+        let models: Vec<_> = models.into_iter().map(|model| model as Arc<dyn Model>).collect();
+        let home = Home::open(folder.path()).unwrap();
+        let files: Arc<dyn Files> = Arc::new(HomeFiles::new(home.files(), Arc::clone(&base.clock)));
+        let env = Arc::new(|_: &str| None);
+        let coding = Coding::open(&home, &config, env, &base.clock, &files, &models).unwrap();
         let Assembled { root, doors, registry } = assemble(Parts {
             base,
-            config: config::parse(config, "town.yaml", &no_env).unwrap(),
-            models: models.into_iter().map(|model| model as Arc<dyn Model>).collect(),
+            config,
+            models,
+            coding,
             skills: Arc::new(shed),
             personas: Arc::new(stage),
         });

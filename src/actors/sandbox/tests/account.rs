@@ -57,7 +57,7 @@ fn request() -> Arc<ModelRequest> {
 fn model(world: &World) -> (MeteredModel, mpsc::Receiver<BenchEvent>) {
     let (meter, told) = meter(world);
     let complete = world.kit.doors.complete.clone();
-    (MeteredModel::new(meter, complete, world.kit.models.clone(), tracing::Span::none()), told)
+    (MeteredModel::new(meter, complete, world.kit.models.clone(), None, tracing::Span::none()), told)
 }
 
 #[actix::test]

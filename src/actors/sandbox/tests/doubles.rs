@@ -28,7 +28,7 @@ use crate::{
     ports::{
         clock::Clock,
         engine::{Engine, EngineHandle, EngineRun, Engines},
-        gateway::{Gateway, GatewayFault, GatewaySpec, Gateways, Terminal, TerminalAsk},
+        gateway::{Gateway, GatewayFault, GatewaySpec, Gateways, Terminals},
         model::Model,
         sandbox::{Evidence, Exec, ExecSpec, FoundSandbox, Sandbox, SandboxError, SandboxSpec, Sandboxes},
     },
@@ -170,9 +170,6 @@ impl Gateway for Way {
     fn set_policy(&self, policy: EgressPolicy) {
         self.policies.lock().unwrap().push(policy);
     }
-    fn terminal(&self, _: TerminalAsk) -> Result<Arc<dyn Terminal>, GatewayFault> {
-        Err(GatewayFault::BadTerminal("there are none here".into()))
-    }
     fn ended(&self) -> BoxFuture<'static, String> {
         let mut over = self.over.subscribe();
         Box::pin(async move {
@@ -205,6 +202,10 @@ impl Gateways for Ways {
         let way = Arc::new(Way { spec, policies: Mutex::default(), over, _relay: exec });
         self.open.lock().unwrap().push(Arc::clone(&way));
         Box::pin(std::future::ready(Ok(way as _)))
+    }
+
+    fn terminals(&self, _: Exec) -> BoxFuture<'static, Result<Arc<dyn Terminals>, GatewayFault>> {
+        Box::pin(std::future::ready(Err(GatewayFault::BadTerminal("there are none here".into()))))
     }
 }
 
