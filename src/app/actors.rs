@@ -30,7 +30,7 @@ use crate::{
 };
 
 use super::{
-    jobs,
+    bots, jobs,
     parts::{Base, Doors, Parts},
 };
 
@@ -39,7 +39,7 @@ const READERS: usize = 2;
 /// Threads for them, and one for the keeper: a backup holds up no reader.
 pub(super) const STORE_THREADS: usize = READERS + 1;
 /// Stages of the drain: what takes work in, what works, what works use, what sends, and from here the store.
-const STAGE_IN: u8 = 1;
+pub(super) const STAGE_IN: u8 = 1;
 pub(super) const STAGE_WORK: u8 = 2;
 const STAGE_TOOLS: u8 = 3;
 const STAGE_OUTBOX: u8 = 4;
@@ -66,6 +66,7 @@ pub fn assemble(parts: Parts) -> Assembled {
     children.extend(outgoing_children(&parts, &doors));
     children.extend(working_children(&parts, &doors, &registry));
     children.extend(jobs::children(&parts, &doors, &registry));
+    children.extend(bots::children(&parts, &doors, &registry));
     children.extend(incoming_children(&parts, &doors));
     let root = root_kit(&parts.base, children, &doors, &registry);
     Assembled { root, doors, registry }

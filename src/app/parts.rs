@@ -4,6 +4,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use crate::{
     actors::{
+        bots::messages::{BotChanged, LookAtBot, Polled},
         db::messages::DbDoors,
         delivery::messages::Deliver,
         event_hub::messages::{Publish, Subscribe},
@@ -94,6 +95,12 @@ pub struct Doors {
     pub(super) free_slot: Door<FreeSlot>,
     /// To the jobs.
     pub tell_job: Door<TellJob>,
+    /// To the bots.
+    pub bot_changed: Door<BotChanged>,
+    /// To the bots.
+    pub look_at_bot: Door<LookAtBot>,
+    /// To the bots, from each of them.
+    pub(super) polled: Door<Polled>,
     /// To the intakes, by channel.
     pub offer: HashMap<&'static str, Door<Offer>>,
     /// To the intakes, by channel.
@@ -140,6 +147,9 @@ impl Doors {
             want_slot: Door::closed("the jobs"),
             free_slot: Door::closed("the jobs"),
             tell_job: Door::closed("the jobs"),
+            bot_changed: Door::closed("the bots"),
+            look_at_bot: Door::closed("the bots"),
+            polled: Door::closed("the bots"),
             offer: by_channel(|| Door::closed("the intake")),
             order: by_channel(|| Door::closed("the intake")),
             tick: Door::closed("the scheduler"),

@@ -240,6 +240,8 @@ impl Town {
                 providers: doors.providers.clone(),
                 submit: doors.submit.clone(),
                 tell_job: doors.tell_job.clone(),
+                bot_changed: doors.bot_changed.clone(),
+                look_at_bot: doors.look_at_bot.clone(),
                 db: doors.db.clone(),
                 restart: root.clone().recipient(),
                 inspect: root.clone().recipient(),

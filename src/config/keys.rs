@@ -325,6 +325,18 @@ pub const KEYS: &[Key] = &[
         "most of the log that is kept of one coding job, in MiB; the oldest lines are let go",
     ),
     key(
+        "jobs.bots",
+        Kind::Bool,
+        "true",
+        "running bots take stories by themselves; false when programs of your own claim stories for them over REST",
+    ),
+    key(
+        "jobs.request_poll_minutes",
+        Kind::Number(0.01, 1_440.0),
+        "5",
+        "how often pull requests of tasks are looked at: merged, closed, and, where a project says so, news",
+    ),
+    key(
         "jobs.private_callbacks",
         Kind::Bool,
         "false",

@@ -221,6 +221,10 @@ pub struct Jobs {
     pub author_email: String,
     /// Most bytes of log of one job.
     pub log_bytes: u64,
+    /// Running bots take stories by themselves.
+    pub bots: bool,
+    /// How often pull requests are looked at, in milliseconds.
+    pub request_poll_ms: u64,
     /// Callbacks may go to addresses that are not public.
     pub private_callbacks: bool,
     /// How long workspaces are kept, in milliseconds; `None` for ever.

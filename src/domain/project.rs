@@ -132,6 +132,8 @@ pub struct Settings {
     pub auto_create_pr: bool,
     /// Nothing leaves without a person's word.
     pub require_approval: bool,
+    /// Comments at pull requests that call the bot, and checks that fail there, make a task go on.
+    pub watch_requests: bool,
     /// Where pull requests are opened.
     pub forge: Option<ForgeSettings>,
     /// The image of its sandboxes; `None` for the configured one.
@@ -155,6 +157,7 @@ impl Default for Settings {
             auto_push: true,
             auto_create_pr: true,
             require_approval: true,
+            watch_requests: false,
             forge: None,
             image: None,
             limits: Limits::default(),
@@ -208,6 +211,8 @@ pub struct ProjectChange {
     pub auto_create_pr: Option<bool>,
     /// Nothing leaves without a person's word.
     pub require_approval: Option<bool>,
+    /// News at pull requests make tasks go on.
+    pub watch_requests: Option<bool>,
     /// Where pull requests are opened.
     pub forge: Option<Option<ForgeSettings>>,
     /// The image of its sandboxes.
@@ -277,6 +282,7 @@ impl Project {
         set(&mut settings.auto_push, &change.auto_push);
         set(&mut settings.auto_create_pr, &change.auto_create_pr);
         set(&mut settings.require_approval, &change.require_approval);
+        set(&mut settings.watch_requests, &change.watch_requests);
         set(&mut settings.forge, &change.forge);
         set(&mut settings.image, &change.image);
         set(&mut settings.limits, &change.limits);

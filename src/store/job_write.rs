@@ -2,12 +2,15 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, audit, execute, job_cards, job_questions, jobs, outbox, row, to_json};
+use super::{
+    Result, StoreError, audit, execute, job_cards, job_questions, jobs, outbox, proposals, requests, row,
+    to_json,
+};
 use crate::domain::{
     approval::Subject,
     audit::Act,
     ids::{ConversationId, DEFAULT_CONVERSATION},
-    job::{Entry, JobWrite, JobWritten, Question, Task, Verbosity, callbacks},
+    job::{Entry, JobWrite, JobWritten, Outcome, Question, Task, Verbosity, callbacks},
     notice,
     outbound::{Body, CALLBACK_CHANNEL, NewOutbox, OutboxRow},
 };
@@ -36,6 +39,7 @@ pub fn write(db: &Connection, boot: i64, step: &JobWrite) -> Result<JobWritten> 
     for (idx, entry) in (step.first..).zip(&step.entries) {
         job_cards::follow(db, &before, step, idx, entry)?;
         job_cards::note(db, &before, step, idx, entry)?;
+        follow(db, &before, step, idx, entry)?;
         log(db, step, entry)?;
     }
     job_cards::renew(db, &before, step)?;
@@ -63,6 +67,17 @@ fn journal(db: &Connection, step: &JobWrite) -> Result<()> {
         execute(db, sql, params)?;
     }
     Ok(())
+}
+
+/// What else moves with an entry: a look for work ends with proposals, and a job that goes on has no news any more.
+fn follow(db: &Connection, before: &Task, step: &JobWrite, idx: usize, entry: &Entry) -> Result<()> {
+    match entry {
+        Entry::Ended { closed } if before.asked.discovery && closed.outcome == Outcome::Done => {
+            proposals::add(db, before, step, idx)
+        }
+        Entry::Continued { .. } => requests::went_on(db, &step.job),
+        _ => Ok(()),
+    }
 }
 
 fn after(before: &Task, step: &JobWrite) -> Task {

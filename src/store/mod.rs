@@ -20,6 +20,8 @@ pub mod keys;
 pub mod memories;
 pub mod outbox;
 pub mod projects;
+pub mod proposals;
+pub mod requests;
 pub mod schema;
 mod spend;
 pub mod stories;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     actors::{
+        bots::messages::{BotChanged, LookAtBot},
         db::messages::DbDoors,
         event_hub::messages::Subscribe,
         intake::messages::{Answers, Offer, Order},
@@ -46,6 +47,10 @@ pub struct WebDoors {
     pub submit: Door<Submit>,
     /// To the jobs.
     pub tell_job: Door<TellJob>,
+    /// To the bots.
+    pub bot_changed: Door<BotChanged>,
+    /// To the bots.
+    pub look_at_bot: Door<LookAtBot>,
     /// The store.
     pub db: DbDoors,
     /// Start an actor again.

@@ -85,6 +85,9 @@ pub(super) struct ProjectBody {
     auto_create_pr: Option<bool>,
     /// Nothing leaves without a person's word; true by default.
     require_approval: Option<bool>,
+    /// Comments at pull requests that name the bot or `@atoll`, and checks that fail there, make a task go on; false by
+    /// default: whoever may comment there may then give work.
+    watch_requests: Option<bool>,
     /// Where pull requests are opened; `null` for nowhere.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<ForgeBody>)]
@@ -114,6 +117,7 @@ impl ProjectBody {
             auto_push: self.auto_push,
             auto_create_pr: self.auto_create_pr,
             require_approval: self.require_approval,
+            watch_requests: self.watch_requests,
             forge: self.forge.map(|forge| forge.map(ForgeBody::settings).transpose()).transpose()?,
             image: self.image,
             limits: self.limits.map(|limits| limits.over(now)),

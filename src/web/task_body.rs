@@ -172,6 +172,7 @@ impl Asked {
             bot: None,
             story: None,
             attachments: attachments(kit, caller, body.attachments, files).await?,
+            discovery: false,
             at: kit.clock.now(),
         })
     }

@@ -152,7 +152,8 @@ impl JobActor {
     }
 
     fn loaded(&mut self, row: JobRow, project: Project, ctx: &mut Context<Self>) {
-        let opening = Opening { instruction: row.task.asked.instruction.clone() };
+        let asked = &row.task.asked;
+        let opening = Opening { instruction: asked.instruction.clone(), discovery: asked.discovery };
         let job = match Job::rebuild(opening, &row.entries) {
             Ok(job) => job,
             // The journal is kept as it is, for a person to look at; the actor is parked after a few falls.

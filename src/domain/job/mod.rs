@@ -25,6 +25,9 @@ pub use task::{
 };
 
 #[cfg(test)]
+pub(crate) use task::tests::task as test_task;
+
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

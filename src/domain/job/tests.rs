@@ -7,7 +7,7 @@ pub(super) const LIMITS: Limits =
     Limits { restarts: 2, rounds: 1, needs_approval: true, pushes: true, requests: true };
 
 pub(super) fn opening() -> Opening {
-    Opening { instruction: "mend the test".into() }
+    Opening { instruction: "mend the test".into(), discovery: false }
 }
 
 pub(super) fn candidate(tree: &str) -> Candidate {

@@ -50,6 +50,7 @@ fn task(id: &str) -> NewTask {
         bot: None,
         story: None,
         attachments: Vec::<FileRef>::new(),
+        discovery: false,
         at: 1_790_000_000_000,
     }
 }
@@ -97,7 +98,7 @@ fn over(outcome: Outcome, text: &str) -> Entry {
 /// Stores that a job went so far, with the question that it asks.
 fn goes(site: &Site, id: &str, before: &[Entry], entries: Vec<Entry>) {
     let all = [before, &entries].concat();
-    let opening = Opening { instruction: "mend the test".into() };
+    let opening = Opening { instruction: "mend the test".into(), discovery: false };
     let head = Head::of(&Job::rebuild(opening, &all).unwrap());
     let job = JobId::new(id);
     let asks = entries.iter().filter_map(|entry| match entry {
