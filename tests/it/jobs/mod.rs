@@ -1,0 +1,7 @@
+//! Coding jobs, from a task to a pushed branch: the real binary, gVisor, git and the store.
+
+mod answers;
+mod kit;
+mod many;
+mod plain;
+mod work;
