@@ -18,8 +18,9 @@ pub trait JobPlaces: Send + Sync {
     /// The folder in which all jobs of a project, and no others, keep what package managers fetched.
     fn cache(&self, project: &ProjectId) -> PathBuf;
 
-    /// Puts files into a workspace that no agent has seen yet, where git ignores them: names and bytes.
-    fn attach(
+    /// Makes a workspace ready that no agent has seen yet: git ignores what tools leave behind, and files that came with
+    /// the job (names and bytes) lie where git ignores them.
+    fn fit_out(
         &self,
         workspace: PathBuf,
         files: Vec<(String, Bytes)>,

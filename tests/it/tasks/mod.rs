@@ -75,8 +75,8 @@ fn until_asked(approval: &str) -> Vec<Entry> {
         commit: "c0ffee".into(),
         tree: "7ree".into(),
         stat: "1 file changed, 2 insertions(+)".into(),
-        flags: vec!["changes .github/workflows/ci.yml".into()],
         asks: false,
+        flags: vec!["changes .github/workflows/ci.yml".into()],
     };
     vec![
         Entry::Claimed,
