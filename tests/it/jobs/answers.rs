@@ -111,7 +111,7 @@ async fn without_an_approval_good_work_is_pushed_and_secrets_and_others_branches
     shop.wait(&id, &["done"]).await;
     assert_eq!(branches(&remote).len(), 2);
     let secret = format!("write `b.txt` with `token = ghp_{}`", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
-    let id = shop.give(&secret).await;
+    let id = shop.give_with(&secret, json!({"title": "Add a file"})).await;
     let task = shop.asked(&id).await;
     assert!(task["flags"].to_string().contains("b.txt"), "{task:#}");
     let all = task["flags"].to_string() + &shop.owner().look("/api/v1/approvals").await["approvals"].to_string();

@@ -2,6 +2,9 @@
 
 mod answers;
 mod kit;
+mod life;
 mod many;
 mod plain;
 mod work;
+
+pub(crate) use life::KILLS;
