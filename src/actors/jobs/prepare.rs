@@ -39,7 +39,13 @@ async fn ready(work: &Work) -> Result<Workspace, Stop> {
         work.kit.repos.remove(work.id.to_string()).await?;
         work.kit.places.set_up(&work.id, false).map_err(unkept)?;
     }
-    let workspace = work.workspace(&branches).await?;
+    let mut workspace = work.workspace(&branches).await?;
+    let moved = workspace.remote.as_deref() != branches.commit(&workspace.branch);
+    if workspace.existed && moved && work.job.may_be_outdated() {
+        work.note(format!("`{}` at the remote went on: the work begins anew on it", workspace.branch));
+        work.kit.repos.remove(work.id.to_string()).await?;
+        workspace = work.workspace(&branches).await?;
+    }
     if !workspace.existed {
         work.kit.places.set_up(&work.id, false).map_err(unkept)?;
         fit_out(work, &workspace).await?;

@@ -112,13 +112,13 @@ impl JobActor {
         done: Option<Done>,
         ctx: &mut Context<Self>,
     ) {
-        let refuse = |done: Option<Done>| {
+        let Some(live) = &mut self.live else { return };
+        let Some(subject) = live.questions.remove(&approval) else {
             if let Some(done) = done {
                 let _ = done.send(Err(JobRefused::NotNow("the question is not open any more".into())));
             }
+            return self.pump(ctx);
         };
-        let Some(live) = &mut self.live else { return refuse(done) };
-        let Some(subject) = live.questions.remove(&approval) else { return refuse(done) };
         live.pending.uses.push(approval.clone());
         live.pending.waiting.extend(done);
         match subject {
@@ -157,7 +157,7 @@ impl JobActor {
     }
 
     /// A word into the running work.
-    pub(super) fn steer(&mut self, text: String, done: Done) {
+    pub(super) fn steer(&mut self, text: String, done: Option<Done>) {
         let running = self.live.as_ref().is_some_and(|live| *live.job.phase() == Phase::Running);
         let answer = match running && self.control(Control::Steer { text }) {
             true => Ok(()),
@@ -166,6 +166,8 @@ impl JobActor {
                 Err(JobRefused::NotNow(why.into()))
             }
         };
-        let _ = done.send(answer);
+        if let Some(done) = done {
+            let _ = done.send(answer);
+        }
     }
 }

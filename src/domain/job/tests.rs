@@ -274,3 +274,16 @@ fn what_is_asked_for_after_a_push_begins_in_a_fresh_workspace_and_only_then() {
     assert!(!world.job.needs_fresh_workspace(), "work that was not pushed would be thrown away");
     assert_eq!(world.job.wanted(), "more");
 }
+
+#[test]
+fn what_could_not_be_pushed_may_be_outdated_when_it_is_tried_again_and_is_never_thrown_away_unseen() {
+    let mut world = World::new(LIMITS);
+    let approval = world.until_asked("t1");
+    world.hear(Event::Decided { approval, verdict: approved(), no_request: false });
+    world.hear(Event::NotPushed { why: "it went on".into() });
+    assert!(!world.job.may_be_outdated(), "nobody asked for anything yet");
+    world.hear(Event::Retry).hear(Event::Claimed).restart();
+    assert!(world.job.may_be_outdated() && !world.job.needs_fresh_workspace());
+    world.prepared();
+    assert!(!world.job.may_be_outdated());
+}

@@ -5,3 +5,6 @@ mod github;
 mod gitlab;
 mod mock;
 mod troubles;
+
+pub(crate) use github::mock as github_mock;
+pub(crate) use mock::TOKEN;

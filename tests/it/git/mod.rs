@@ -7,3 +7,5 @@ mod pushes;
 mod remotes;
 mod server;
 pub(crate) mod world;
+
+pub(crate) use server::GitServer;

@@ -1,0 +1,10 @@
+//! Coding jobs, from a task to a pushed branch: the real binary, gVisor, git and the store.
+
+mod answers;
+mod kit;
+mod life;
+mod many;
+mod plain;
+mod work;
+
+pub(crate) use life::KILLS;
