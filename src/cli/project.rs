@@ -67,6 +67,7 @@ fn body(add: &ProjectAdd) -> Value {
         "branchStrategy": add.strategy, "verifyCommands": add.verify, "setupCommands": add.setup,
         "allowedHosts": add.host, "allowedPresets": add.preset, "setupHosts": add.setup_host,
         "setupPresets": add.setup_preset, "forge": forge, "watchRequests": add.watch_requests, "image": add.image,
+        "engineApprovals": add.engine_approvals, "allowSubmodules": add.allow_submodules,
     })
 }
 

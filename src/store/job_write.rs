@@ -7,7 +7,6 @@ use super::{
     to_json,
 };
 use crate::domain::{
-    approval::Subject,
     audit::Act,
     ids::{ConversationId, DEFAULT_CONVERSATION},
     job::{Entry, JobWrite, JobWritten, Outcome, Question, Task, Verbosity, callbacks},
@@ -134,8 +133,7 @@ fn messages(task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
     }
     let conversation = ConversationId::of("api", user, DEFAULT_CONVERSATION)
         .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    let asked = step.asks.iter().filter(|question| !matches!(question.subject, Subject::Tool { .. }));
-    let questions = asked.map(|Question { id, preview, expires_at, .. }| Body::Approval {
+    let questions = step.asks.iter().map(|Question { id, preview, expires_at, .. }| Body::Approval {
         approval: id.clone(),
         preview: preview.clone(),
         expires_at: *expires_at,

@@ -188,7 +188,15 @@ impl Watch {
         let mut child = Command::new("docker")
             .arg("-H")
             .arg(format!("unix://{}", docker_socket().display()))
-            .args(["events", "--filter", "label=atoll.kind=job", "--filter", "event=start", "--filter", "event=die"])
+            .args([
+                "events",
+                "--filter",
+                "label=atoll.kind=job",
+                "--filter",
+                "event=start",
+                "--filter",
+                "event=die",
+            ])
             .args(["--format", "{{.Action}} {{index .Actor.Attributes \"atoll.id\"}} {{.Actor.ID}}"])
             .stdout(Stdio::piped())
             .spawn()
@@ -196,7 +204,10 @@ impl Watch {
         let (out, seen) = (child.stdout.take().unwrap(), Arc::<Mutex<Vec<String>>>::default());
         let lines = Arc::clone(&seen);
         std::thread::spawn(move || {
-            BufReader::new(out).lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line));
+            BufReader::new(out)
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| lines.lock().unwrap().push(line));
         });
         Self { child, seen }
     }
@@ -283,13 +294,15 @@ async fn a_job_survives_its_whole_life() {
 
 #[tokio::test]
 async fn questions_survive_and_expire_once() {
-    let site = Site::new(&config("llm: {provider: rehearsal}", "jobs: {restarts: 100, approval_hours: 0.002}"));
+    let site =
+        Site::new(&config("llm: {provider: rehearsal}", "jobs: {restarts: 100, approval_hours: 0.002}"));
     let (watch, mut lives) = (Watch::start(), Lives::new(site, &[]));
     let remote = lives.shop.project(json!({})).await;
     lives.shop.stop();
     lives.kills = ASKING.iter().flat_map(|kill| both(kill)).collect::<Vec<_>>().into_iter();
     lives.rise();
-    let ask = "run `python3 -c \"import urllib.request as u; u.urlopen('https://example.org')\"; echo x > a.txt`";
+    let ask =
+        "run `python3 -c \"import urllib.request as u; u.urlopen('https://example.org')\"; echo x > a.txt`";
     let body = json!({"projectId": "app", "instruction": ask});
     let (_, answer, _) = lives.ask("POST", "/api/v1/tasks", &body, "once").await;
     let id = answer["jobId"].as_str().unwrap().to_owned();
@@ -344,10 +357,12 @@ async fn schedules_survive() {
     lives.kills = SCHEDULED.iter().flat_map(|kill| both(kill)).collect::<Vec<_>>().into_iter();
     lives.rise();
     let all = "/api/v1/scheduled-tasks";
-    let body = json!({"projectId": "app", "instruction": "x", "cronExpression": "0 3 * * *", "enabled": false});
+    let body =
+        json!({"projectId": "app", "instruction": "x", "cronExpression": "0 3 * * *", "enabled": false});
     lives.sure("POST", all, body).await;
     let found = lives.ask("GET", all, &Value::Null, "").await.1;
-    let ids: Vec<_> = found["tasks"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    let ids: Vec<_> =
+        found["tasks"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
     for id in ids {
         let path = format!("{all}/{id}");
         lives.sure("PATCH", &path, json!({"instruction": "y"})).await;
