@@ -274,3 +274,28 @@ fn what_is_asked_for_after_a_push_begins_in_a_fresh_workspace_and_only_then() {
     assert!(!world.job.needs_fresh_workspace(), "work that was not pushed would be thrown away");
     assert_eq!(world.job.wanted(), "more");
 }
+
+#[test]
+fn a_look_for_work_ends_with_its_engine_and_nothing_is_taken_out() {
+    let opening = Opening { discovery: true, ..opening() };
+    let mut job = Job::new(opening.clone());
+    let mut entries = Vec::new();
+    for event in [
+        Event::Claimed,
+        Event::Prepared { base: "b".into(), branch: "atoll/1-look".into() },
+        Event::EngineEnded { claim: "I propose much".into() },
+    ] {
+        for effect in job.step(&LIMITS, event) {
+            match effect {
+                Effect::Record(more) => entries.extend(more),
+                Effect::Verify | Effect::Commit | Effect::Ask { .. } | Effect::Push { .. } => {
+                    panic!("{effect:?}")
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(job.phase().as_str(), "done");
+    assert_eq!((job.claim(), job.candidate()), ("I propose much", None));
+    assert_eq!(Job::rebuild(opening, &entries), Ok(job));
+}
