@@ -130,6 +130,8 @@ fn page(number: usize) -> i64 {
 #[cfg(test)]
 mod board_tests;
 #[cfg(test)]
+mod bot_tests;
+#[cfg(test)]
 mod job_card_tests;
 #[cfg(test)]
 mod job_tests;

@@ -11,6 +11,9 @@ mod requests;
 mod schedules;
 mod submit;
 
+#[cfg(test)]
+mod tests;
+
 pub use actor::{Bots, BotsParts, StartPoller};
 pub use kit::{BotsDoors, BotsKit, BotsSettings};
 pub use poller::{Poller, PollerHandle};
