@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use crate::support::PATIENCE;
 
 /// Docker's socket. Without it there is nothing to test with.
-pub(super) fn socket() -> PathBuf {
+pub(crate) fn socket() -> PathBuf {
     let named = std::env::var_os("ATOLL_TEST_DOCKER").map(PathBuf::from);
     let usual = || Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/atoll/docker.sock");
     let socket = named.unwrap_or_else(usual);
