@@ -242,8 +242,8 @@ impl JobActor {
             return self.pump(ctx);
         }
         if event == Event::Cancel {
-            // Nothing that was to be done is done any more.
-            live.todo.clear();
+            // Nothing that was to be done is done any more; what was decided stays decided.
+            live.todo.retain(|effect| matches!(effect, Effect::Record(_) | Effect::Withdraw { .. }));
             self.drop_work(ctx);
         }
         let Some(live) = &mut self.live else { return };
