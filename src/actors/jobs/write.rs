@@ -92,13 +92,7 @@ impl JobActor {
         }));
     }
 
-    fn written(
-        &mut self,
-        written: JobWritten,
-        stored: usize,
-        then: Option<Effect>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn written(&mut self, written: JobWritten, stored: usize, then: Option<Effect>, ctx: &mut Context<Self>) {
         if !written.outbox.is_empty() {
             // Lost when the outbox is down: it finds the rows by itself.
             let _ = self.kit.doors.fresh.try_send(Fresh(written.outbox));

@@ -114,7 +114,8 @@ async fn without_an_approval_good_work_is_pushed_and_secrets_and_others_branches
     let id = shop.give_with(&secret, json!({"title": "Add a file"})).await;
     let task = shop.asked(&id).await;
     assert!(task["flags"].to_string().contains("b.txt"), "{task:#}");
-    let all = task["flags"].to_string() + &shop.owner().look("/api/v1/approvals").await["approvals"].to_string();
+    let all =
+        task["flags"].to_string() + &shop.owner().look("/api/v1/approvals").await["approvals"].to_string();
     assert!(!all.contains("a1B2c3D4e5F6g7H8"), "the secret itself is not shown: {all}");
     shop.tell(&id, "reject", json!({})).await;
     for (strategy, branch) in [("shared", "atoll/work"), ("main-only", "main")] {

@@ -12,8 +12,10 @@ async fn two_at_once_on_one_project_do_not_collide_and_one_at_a_time_is_one() {
     let two = json!({"memoryMib": 512, "parallelJobs": 2});
     let remote = shop.project(json!({"limits": two})).await;
     let meet = |me: &str, you: &str| {
-        format!("run `touch /cache/{me}; for i in $(seq 400); do [ -e /cache/{you} ] && break; sleep 0.1; done; \
-                 [ -e /cache/{you} ] && echo {me} > who.txt`")
+        format!(
+            "run `touch /cache/{me}; for i in $(seq 400); do [ -e /cache/{you} ] && break; sleep 0.1; done; \
+                 [ -e /cache/{you} ] && echo {me} > who.txt`"
+        )
     };
     // Each waits for the other: they can only end when both run at once.
     let (one, other) = (shop.give(&meet("one", "two")).await, shop.give(&meet("two", "one")).await);
@@ -55,7 +57,8 @@ async fn ten_jobs_over_five_projects_come_through() {
     let watching = async {
         loop {
             let found = shop.owner().look("/api/v1/tasks?over=false").await;
-            let states = found["tasks"].as_array().unwrap().iter().map(|task| task["status"].as_str().unwrap());
+            let states =
+                found["tasks"].as_array().unwrap().iter().map(|task| task["status"].as_str().unwrap());
             let running = states.filter(|state| !["queued", "pushing", "done"].contains(state)).count();
             most.set(most.get().max(running));
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;

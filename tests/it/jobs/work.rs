@@ -55,7 +55,8 @@ async fn a_word_into_running_work_arrives() {
     gate.open();
     let branch = shop.approve(&id).await["branch"].as_str().unwrap().to_owned();
     assert_eq!(git(&remote, &format!("show {branch}:a.txt")), "blue");
-    let (status, answer) = shop.owner().post(&format!("/api/v1/tasks/{id}/steer"), json!({"text": "x"})).await;
+    let (status, answer) =
+        shop.owner().post(&format!("/api/v1/tasks/{id}/steer"), json!({"text": "x"})).await;
     assert_eq!(status, 409, "nobody is at work: {answer}");
 }
 
@@ -65,13 +66,13 @@ async fn files_lie_beside_the_work_and_setup_runs_once() {
     let setup = "echo once >> ~/setups; cp ~/setups setups";
     let remote = shop.project(json!({"setupCommands": [setup]})).await;
     let file = json!([{"filename": "notes.txt", "mediaType": "text/plain", "data": "aGVsbG8="}]);
-    let id = shop.give_with("run `cp .atoll/attachments/notes.txt copied.txt`", json!({"attachments": file})).await;
+    let id = shop
+        .give_with("run `cp .atoll/attachments/notes.txt copied.txt`", json!({"attachments": file}))
+        .await;
     shop.asked(&id).await;
     shop.tell(&id, "reject", json!({"reason": "run `cat ~/setups > counted`"})).await;
-    until("the second round", async || {
-        shop.entries(&id).iter().filter(|kind| *kind == "asked").count() == 2
-    })
-    .await;
+    until("the second round", async || shop.entries(&id).iter().filter(|kind| *kind == "asked").count() == 2)
+        .await;
     let branch = shop.approve(&id).await["branch"].as_str().unwrap().to_owned();
     let files = git(&remote, &format!("ls-tree -r --name-only {branch}"));
     assert_eq!(files, ".gitignore\ncalc.py\ncopied.txt\ncounted\nsetups\ntest.py", "and no attachment");
