@@ -29,6 +29,9 @@ const LEFT_BEHIND: &[&str] = &[
 /// The file that says that the set-up of a job's workspace was done.
 const SET_UP: &str = "set-up";
 
+/// The folder that its sandboxes have as a home.
+const HOME: &str = "home";
+
 /// The folders of a home.
 #[derive(Clone)]
 pub struct HomeJobPlaces {
@@ -44,11 +47,29 @@ impl HomeJobPlaces {
 
 impl JobPlaces for HomeJobPlaces {
     fn home(&self, job: &JobId) -> BoxFuture<'static, io::Result<PathBuf>> {
-        let folder = self.home.job(job).join("home");
+        let folder = self.home.job(job).join(HOME);
         Box::pin(async move {
             tokio::fs::create_dir_all(&folder).await?;
             Ok(folder)
         })
+    }
+
+    fn known(&self) -> BoxFuture<'static, io::Result<Vec<JobId>>> {
+        let folder = self.home.jobs();
+        let list = move || match fs::read_dir(folder) {
+            Ok(entries) => {
+                entries.map(|entry| Ok(JobId::new(entry?.file_name().to_string_lossy().as_ref()))).collect()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        let listed = tokio::task::spawn_blocking(list);
+        Box::pin(async move { listed.await.map_err(io::Error::other)? })
+    }
+
+    fn kept(&self, job: &JobId, all: bool) -> PathBuf {
+        let folder = self.home.job(job);
+        if all { folder } else { folder.join(HOME) }
     }
 
     fn cache(&self, project: &ProjectId) -> PathBuf {
@@ -143,6 +164,9 @@ mod tests {
         assert!(!places.is_set_up(&job));
         places.set_up(&job, true).unwrap();
         assert!(places.is_set_up(&job) && places.home(&job).await.unwrap().is_dir());
+        assert_eq!(places.known().await.unwrap(), [job.clone()]);
+        assert_eq!(places.kept(&job, false), places.home(&job).await.unwrap());
+        assert!(places.kept(&job, false).starts_with(places.kept(&job, true)));
         places.set_up(&job, false).unwrap();
         assert!(!places.is_set_up(&job));
     }

@@ -8,4 +8,6 @@ mod remotes;
 mod server;
 pub(crate) mod world;
 
+pub(crate) use remotes::start_sshd;
 pub(crate) use server::GitServer;
+pub(crate) use world::World;

@@ -28,9 +28,19 @@ impl GitServer {
         token: &str,
         also: impl Fn(&Asked) -> Option<Told> + Send + Sync + 'static,
     ) -> Self {
+        Self::start_for(USER, root, token, also)
+    }
+
+    /// The same for those who also say this name.
+    pub(crate) fn start_for(
+        user: &str,
+        root: &Path,
+        token: &str,
+        also: impl Fn(&Asked) -> Option<Told> + Send + Sync + 'static,
+    ) -> Self {
         let asked: Arc<Mutex<Vec<(String, String, bool)>>> = Arc::default();
         let (seen, root) = (Arc::clone(&asked), root.to_owned());
-        let right = format!("Basic {}", STANDARD.encode(format!("{USER}:{token}")));
+        let right = format!("Basic {}", STANDARD.encode(format!("{user}:{token}")));
         let http = HttpServer::start(move |request| {
             let credentials = request.header("authorization").to_owned();
             seen.lock().unwrap().push((

@@ -46,9 +46,10 @@ const WRONG: &[&str] = &[
     // The journal has no gap.
     "SELECT count(*) FROM jobs WHERE (SELECT count(*) FROM job_journal WHERE job_id = id)
          <> (SELECT coalesce(max(idx) + 1, 0) FROM job_journal WHERE job_id = id)",
-    // Nothing was pushed that nobody approved.
+    // No commit was pushed but one that somebody approved.
     "SELECT count(*) FROM job_journal AS p WHERE p.kind = 'pushing' AND NOT EXISTS (SELECT 1 FROM approvals
-         WHERE turn_id = p.job_id AND status = 'approved')",
+         WHERE turn_id = p.job_id AND status IN ('approved', 'consumed')
+             AND instr(subject, json_extract(p.body, '$.commit')) > 0)",
     // What is over waits for nothing.
     "SELECT count(*) FROM approvals JOIN jobs ON jobs.id = turn_id WHERE approvals.status = 'pending' AND jobs.over = 1",
     "SELECT count(*) FROM pragma_foreign_key_check",
@@ -215,14 +216,15 @@ impl Watch {
     /// How many sandboxes this job had, one after the other.
     fn of(&self, job: &str) -> usize {
         let (mut living, mut count) = (0, 0);
-        for line in self.seen.lock().unwrap().iter().filter(|line| line.contains(job)) {
+        let seen = self.seen.lock().unwrap().clone();
+        for line in seen.iter().filter(|line| line.contains(job)) {
             match line.starts_with("start") {
                 true => (living, count) = (living + 1, count + 1),
                 false => living -= 1,
             }
-            assert!((0..=1).contains(&living), "two sandboxes of one job at once: {:?}", self.seen);
+            assert!((0..=1).contains(&living), "two sandboxes of one job at once: {seen:#?}");
         }
-        assert_eq!(living, 0, "one is left: {:?}", self.seen);
+        assert_eq!(living, 0, "one is left: {seen:#?}");
         count
     }
 }
@@ -232,6 +234,11 @@ impl Drop for Watch {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A key of this test's own: ids of jobs are made of it.
+fn once() -> String {
+    format!("once-{}", std::process::id())
 }
 
 /// Nothing is left of jobs that are over but what is kept of them.
@@ -263,7 +270,7 @@ async fn a_job_survives_its_whole_life() {
     lives.kills = PLAIN.iter().flat_map(|kill| both(kill)).collect::<Vec<_>>().into_iter();
     lives.rise();
     let body = json!({"projectId": "app", "instruction": MEND, "title": "Mend the sum"});
-    let (status, answer, _) = lives.ask("POST", "/api/v1/tasks", &body, "once").await;
+    let (status, answer, _) = lives.ask("POST", "/api/v1/tasks", &body, &once()).await;
     assert_eq!(status, 201, "{answer}");
     let id = answer["jobId"].as_str().unwrap().to_owned();
     let first = lives.asked(&id, &Value::Null).await;
@@ -295,17 +302,27 @@ async fn a_job_survives_its_whole_life() {
 #[tokio::test]
 async fn questions_survive_and_expire_once() {
     let site =
-        Site::new(&config("llm: {provider: rehearsal}", "jobs: {restarts: 100, approval_hours: 0.002}"));
+        Site::new(&config("llm: {provider: rehearsal}", "jobs: {restarts: 100, approval_hours: 0.004}"));
     let (watch, mut lives) = (Watch::start(), Lives::new(site, &[]));
     let remote = lives.shop.project(json!({})).await;
     lives.shop.stop();
     lives.kills = ASKING.iter().flat_map(|kill| both(kill)).collect::<Vec<_>>().into_iter();
     lives.rise();
-    let ask =
-        "run `python3 -c \"import urllib.request as u; u.urlopen('https://example.org')\"; echo x > a.txt`";
-    let body = json!({"projectId": "app", "instruction": ask});
-    let (_, answer, _) = lives.ask("POST", "/api/v1/tasks", &body, "once").await;
+    let ask = |number: usize| {
+        let open = format!("import urllib.request as u; u.urlopen('https://host{number}.example')");
+        format!("run `python3 -c \"{open}\"; echo {number} > a.txt`")
+    };
+    let body = json!({"projectId": "app", "instruction": ask(0)});
+    let (_, answer, _) = lives.ask("POST", "/api/v1/tasks", &body, &once()).await;
     let id = answer["jobId"].as_str().unwrap().to_owned();
+    let mut last = Value::Null;
+    for number in 1..10 {
+        last = lives.asked(&id, &last).await["approvalId"].clone();
+        if lives.now.as_ref().is_none_or(|kill| kill.ends_with("expire_jobs")) {
+            break;
+        }
+        lives.sure("POST", &format!("/api/v1/tasks/{id}/reject"), json!({"reason": ask(number)})).await;
+    }
     let task = lives.ended(&id, "rejected").await;
     assert_eq!(task["text"], "nobody approved it in time");
     lives.is_through();
@@ -328,7 +345,7 @@ async fn a_parked_job_survives_and_goes_on_when_it_may() {
     lives.kills = PARKED.iter().flat_map(|kill| both(kill)).collect::<Vec<_>>().into_iter();
     lives.rise();
     let body = json!({"projectId": "app", "instruction": "write it"});
-    let (_, answer, _) = lives.ask("POST", "/api/v1/tasks", &body, "once").await;
+    let (_, answer, _) = lives.ask("POST", "/api/v1/tasks", &body, &once()).await;
     let id = answer["jobId"].as_str().unwrap().to_owned();
     let mut last = Value::Null;
     let path = format!("/api/v1/tasks/{id}/approve");
