@@ -162,7 +162,7 @@ impl Bots {
         actix::spawn(async move {
             match told.await {
                 Ok(()) => {
-                    tracing::info!(%job, "ended: its bot was stopped, or its story is not its own any more")
+                    tracing::info!(%job, "ended: its bot was stopped, or its story is not its own any more");
                 }
                 // It is over by now, or the next look tries again.
                 Err(error) => tracing::debug!(%job, %error, "a job of a bot was not ended"),

@@ -29,7 +29,7 @@ const PAGE: usize = 50;
 pub(super) async fn look(kit: Arc<BotsKit>) -> Result<u64, String> {
     let watched =
         kit.doors.watched.ask(WatchedRequests { limit: PAGE }).await.map_err(|error| error.to_string())?;
-    let mut forges: BTreeMap<ProjectId, Option<(Project, Arc<dyn Forge>)>> = BTreeMap::new();
+    let mut forges: BTreeMap<ProjectId, Option<Place>> = BTreeMap::new();
     let mut looked = 0;
     for (task, watch) in watched {
         let id = task.asked.project.clone();
@@ -56,6 +56,9 @@ pub(super) async fn look(kit: Arc<BotsKit>) -> Result<u64, String> {
     Ok(looked)
 }
 
+/// A project and its forge.
+type Place = (Project, Arc<dyn Forge>);
+
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error(transparent)]
@@ -64,7 +67,7 @@ enum Trouble {
     Store(#[from] DbError),
 }
 
-async fn forge(kit: &BotsKit, id: &ProjectId) -> Option<(Project, Arc<dyn Forge>)> {
+async fn forge(kit: &BotsKit, id: &ProjectId) -> Option<Place> {
     let of = ProjectOf::Id(id.clone());
     let project = kit.doors.project.ask(FindProject { of }).await.ok().flatten()?;
     match kit.origins.forge(&project) {

@@ -276,7 +276,6 @@ fn what_is_asked_for_after_a_push_begins_in_a_fresh_workspace_and_only_then() {
 }
 
 #[test]
-<<<<<<< HEAD
 fn what_could_not_be_pushed_may_be_outdated_when_it_is_tried_again_and_is_never_thrown_away_unseen() {
     let mut world = World::new(LIMITS);
     let approval = world.until_asked("t1");
@@ -287,7 +286,9 @@ fn what_could_not_be_pushed_may_be_outdated_when_it_is_tried_again_and_is_never_
     assert!(world.job.may_be_outdated() && !world.job.needs_fresh_workspace());
     world.prepared();
     assert!(!world.job.may_be_outdated());
-=======
+}
+
+#[test]
 fn a_look_for_work_ends_with_its_engine_and_nothing_is_taken_out() {
     let opening = Opening { discovery: true, ..opening() };
     let mut job = Job::new(opening.clone());
@@ -310,5 +311,4 @@ fn a_look_for_work_ends_with_its_engine_and_nothing_is_taken_out() {
     assert_eq!(job.phase().as_str(), "done");
     assert_eq!((job.claim(), job.candidate()), ("I propose much", None));
     assert_eq!(Job::rebuild(opening, &entries), Ok(job));
->>>>>>> coding-p
 }
