@@ -111,6 +111,11 @@ const PROVEN: &[(&str, &str)] = &[
     ("sandbox.processes", "sandbox::a_sandbox_gets_what_the_configuration_gives_it"),
     ("sandbox.tmp_mib", "sandbox::a_sandbox_gets_what_the_configuration_gives_it"),
     ("sandbox.disk_mib", "sandbox::a_sandbox_gets_what_the_configuration_gives_it"),
+    ("jobs.bots", "bots_at_work::running_bots_leave_stories_to_others_when_the_configuration_says_so"),
+    (
+        "jobs.request_poll_minutes",
+        "bots_at_work::a_merge_takes_the_card_to_done_as_soon_as_the_configuration_lets_it_be_seen",
+    ),
     ("jobs.log_mib", "tasks::the_log_of_a_task_is_as_long_as_it_may_be"),
     ("jobs.private_callbacks", "tasks::a_callback_goes_to_the_internet_unless_others_are_allowed"),
     ("skills.*.enabled", "tools::a_skill_with_scripts_cannot_be_used_unless_the_configuration_lets_it"),

@@ -124,7 +124,7 @@ async fn begin(kit: &BotsKit, bot: &Bot, story: &Story, token: u64) -> Result<()
         // It was taken away meanwhile, which gives it back as well.
         Ok(_) | Err(DbError::Board(Refusal::Fenced(_))) => {}
         Err(error) => {
-            tracing::warn!(story = %story.id, %error, "a story cannot be given back: its claim lapses")
+            tracing::warn!(story = %story.id, %error, "a story cannot be given back: its claim lapses");
         }
     }
     Err(format!("the story `{}` could not be begun: {why}", story.title))
