@@ -35,7 +35,7 @@ use super::{
 };
 
 /// How long a claim on a story holds when nobody renews it, in milliseconds.
-const LEASE_MS: i64 = 10 * 60_000;
+pub(super) const LEASE_MS: i64 = 10 * 60_000;
 
 /// What coding jobs are worked on with.
 #[derive(Clone)]
@@ -144,6 +144,7 @@ fn job_kit(parts: &Arc<Parts>, doors: &Doors) -> Arc<JobKit> {
             create: write.create_job.clone(),
             load: read.load_job.clone(),
             open: read.open_jobs.clone(),
+            task: read.get_task.clone(),
             write: write.write_job.clone(),
             expire: write.expire_jobs.clone(),
             project: read.find_project.clone(),
@@ -159,6 +160,7 @@ fn job_kit(parts: &Arc<Parts>, doors: &Doors) -> Arc<JobKit> {
             approval_ms: config.jobs.approval_ms,
             lease_ms: LEASE_MS,
             command_ms: config.jobs.command_ms,
+            keep_ms: config.jobs.keep_ms,
             sandbox: coding.limits,
             engine: engine::Limits {
                 turns: config.jobs.turns,

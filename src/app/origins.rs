@@ -96,6 +96,7 @@ mod tests {
     };
 
     fn origins() -> HostOrigins {
+        crate::net::install_tls();
         let env: Arc<dyn Env + Send + Sync> =
             Arc::new(|name: &str| (name == "GOOD").then(|| "t0ken".to_owned()));
         HostOrigins::new(env, "/k".into(), "/h".into(), Arc::new(Clients::default()))

@@ -107,6 +107,9 @@ pub enum Command {
         after_help = "Examples:\n  atoll bot add my-app fixer\n  atoll bot start ID\n  atoll bot journal ID"
     )]
     Bot(BotArgs),
+    /// Show what Atoll does, with no key and on this machine alone
+    #[command(after_help = "Example:\n  atoll demo coding")]
+    Demo(DemoArgs),
     /// Copy the store while it is in use
     #[command(after_help = "Example:\n  atoll backup /backups/atoll-monday.db")]
     Backup {
@@ -365,4 +368,27 @@ pub(super) struct SandboxBuild {
     /// Trust this certificate too when fetching engines (PEM)
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
+}
+
+/// A demonstration.
+#[derive(Debug, ClapArgs)]
+pub struct DemoArgs {
+    /// Of what
+    #[command(subcommand)]
+    pub command: DemoCommand,
+}
+
+/// Of what.
+#[derive(Debug, Subcommand)]
+pub enum DemoCommand {
+    /// A bot takes a story from its board, mends a failing test in a sandbox, asks, and pushes
+    Coding(DemoCoding),
+}
+
+/// How.
+#[derive(Debug, ClapArgs)]
+pub struct DemoCoding {
+    /// Approve its work without asking
+    #[arg(long)]
+    pub yes: bool,
 }

@@ -10,6 +10,7 @@ mod bot;
 mod chat;
 mod check;
 mod client;
+mod demo;
 mod keys;
 mod logs;
 mod process;
@@ -24,8 +25,8 @@ mod task_watch;
 mod work_args;
 
 pub use args::{
-    ActorsArgs, ActorsList, ApprovalsArgs, ApprovalsList, Args, AuditArgs, AuditList, Command, KeysArgs,
-    KeysList, SandboxArgs,
+    ActorsArgs, ActorsList, ApprovalsArgs, ApprovalsList, Args, AuditArgs, AuditList, Command, DemoArgs,
+    DemoCommand, KeysArgs, KeysList, SandboxArgs,
 };
 
 pub use task_args::TaskArgs;
@@ -111,6 +112,9 @@ pub fn run(args: &Args, home: &Home, surroundings: &dyn Surroundings) -> CliResu
         Command::Story(args) => story::run(home, &args.command),
         Command::Task(args) => task::run(home, &args.command),
         Command::Bot(args) => bot::run(home, &args.command),
+        Command::Demo(DemoArgs { command: DemoCommand::Coding(wanted) }) => {
+            demo::run(args, home, wanted, surroundings)
+        }
         Command::Backup { file } => backup::run(home, file.as_deref(), surroundings),
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn run(
     })?
 }
 
-fn configuration(args: &Args, home: &Home) -> Result<config::Sandbox, CliError> {
+pub(super) fn configuration(args: &Args, home: &Home) -> Result<config::Sandbox, CliError> {
     let env = |name: &str| std::env::var(name).ok();
     let config = match config_file(args, home) {
         Some(path) => config::load(&path, &env),

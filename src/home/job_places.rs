@@ -1,7 +1,8 @@
 //! Folders of coding jobs in the home: what their sandboxes see as a home, what came with them, and what was set up.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -14,8 +15,22 @@ use crate::{
     ports::job_places::{ATTACHMENTS, JobPlaces},
 };
 
+/// What tools leave in a work tree, and what Atoll puts there: in git's own notation.
+const LEFT_BEHIND: &[&str] = &[
+    "/.atoll/",
+    "__pycache__/",
+    "*.pyc",
+    ".pytest_cache/",
+    ".mypy_cache/",
+    ".ruff_cache/",
+    ".venv/",
+    "node_modules/",
+];
 /// The file that says that the set-up of a job's workspace was done.
 const SET_UP: &str = "set-up";
+
+/// The folder that its sandboxes have as a home.
+const HOME: &str = "home";
 
 /// The folders of a home.
 #[derive(Clone)]
@@ -32,19 +47,40 @@ impl HomeJobPlaces {
 
 impl JobPlaces for HomeJobPlaces {
     fn home(&self, job: &JobId) -> BoxFuture<'static, io::Result<PathBuf>> {
-        let folder = self.home.job(job).join("home");
+        let folder = self.home.job(job).join(HOME);
         Box::pin(async move {
             tokio::fs::create_dir_all(&folder).await?;
             Ok(folder)
         })
     }
 
+    fn known(&self) -> BoxFuture<'static, io::Result<Vec<JobId>>> {
+        let folder = self.home.jobs();
+        let list = move || match fs::read_dir(folder) {
+            Ok(entries) => {
+                entries.map(|entry| Ok(JobId::new(entry?.file_name().to_string_lossy().as_ref()))).collect()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        let listed = tokio::task::spawn_blocking(list);
+        Box::pin(async move { listed.await.map_err(io::Error::other)? })
+    }
+
+    fn kept(&self, job: &JobId, all: bool) -> PathBuf {
+        let folder = self.home.job(job);
+        if all { folder } else { folder.join(HOME) }
+    }
+
     fn cache(&self, project: &ProjectId) -> PathBuf {
         self.home.cache(project.as_str())
     }
 
-    fn attach(&self, workspace: PathBuf, files: Vec<(String, Bytes)>) -> BoxFuture<'static, io::Result<()>> {
-        let work = tokio::task::spawn_blocking(move || attach(&workspace, &files));
+    fn fit_out(&self, workspace: PathBuf, files: Vec<(String, Bytes)>) -> BoxFuture<'static, io::Result<()>> {
+        let work = tokio::task::spawn_blocking(move || {
+            ignore(&workspace)?;
+            attach(&workspace, &files)
+        });
         Box::pin(async move { work.await.map_err(io::Error::other)? })
     }
 
@@ -65,8 +101,19 @@ impl JobPlaces for HomeJobPlaces {
     }
 }
 
+/// Tells the workspace's git what is never work. The project's own list stays as it is, and what it has in git stays so.
+fn ignore(workspace: &Path) -> io::Result<()> {
+    let folder = workspace.join(".git/info");
+    fs::create_dir_all(&folder)?;
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(folder.join("exclude"))?;
+    LEFT_BEHIND.iter().try_for_each(|pattern| writeln!(file, "{pattern}"))
+}
+
 /// Writes files beside the work, under names of their own, where git ignores them.
 fn attach(workspace: &Path, files: &[(String, Bytes)]) -> io::Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
     let folder = workspace.join(ATTACHMENTS);
     fs::create_dir_all(&folder)?;
     for (place, (name, bytes)) in files.iter().enumerate() {
@@ -75,8 +122,7 @@ fn attach(workspace: &Path, files: &[(String, Bytes)]) -> io::Result<()> {
         let name = if taken { format!("{}-{name}", place + 1) } else { name };
         fs::write(folder.join(name), bytes)?;
     }
-    // The project's own .gitignore stays as it is.
-    fs::write(folder.join(".gitignore"), "*\n")
+    Ok(())
 }
 
 #[cfg(test)]
@@ -93,9 +139,20 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
-        assert_eq!(names.len(), 4, "{names:?}");
+        assert_eq!(names.len(), 3, "{names:?}");
         assert!(names.iter().all(|name| !name.contains('/')));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something lies outside");
+    }
+
+    #[test]
+    fn what_tools_leave_behind_is_ignored_beside_what_was_ignored_before() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join(".git/info")).unwrap();
+        let list = folder.path().join(".git/info/exclude");
+        fs::write(&list, "own\n").unwrap();
+        ignore(folder.path()).unwrap();
+        let text = fs::read_to_string(list).unwrap();
+        assert!(text.starts_with("own\n/.atoll/\n__pycache__/\n"), "{text}");
     }
 
     #[tokio::test]
@@ -107,6 +164,9 @@ mod tests {
         assert!(!places.is_set_up(&job));
         places.set_up(&job, true).unwrap();
         assert!(places.is_set_up(&job) && places.home(&job).await.unwrap().is_dir());
+        assert_eq!(places.known().await.unwrap(), std::slice::from_ref(&job));
+        assert_eq!(places.kept(&job, false), places.home(&job).await.unwrap());
+        assert!(places.kept(&job, false).starts_with(places.kept(&job, true)));
         places.set_up(&job, false).unwrap();
         assert!(!places.is_set_up(&job));
     }

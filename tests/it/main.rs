@@ -26,6 +26,7 @@ mod fuzz;
 mod gateway;
 mod git;
 mod history;
+mod jobs;
 mod limits;
 mod memories;
 mod openapi;

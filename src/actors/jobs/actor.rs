@@ -1,7 +1,7 @@
 //! The actor of all jobs: takes them in, keeps an actor for each that is not over, says which may run.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
@@ -17,6 +17,7 @@ use crate::{
         kernel::{Fallen, Life, Mail, Nursery, Registry, messages::*},
     },
     domain::{
+        Millis,
         approval::{Choice, Verdict},
         ids::JobId,
         job::{Slots, Task},
@@ -28,12 +29,15 @@ use super::{
     job::JobHandle,
     kit::JobKit,
     messages::{FreeSlot, JobOrder, JobRefused, JobsTick, Submit, TellJob, WantSlot},
+    sweep::{self, Old},
 };
 
 /// Jobs are told things rarely; this bounds what arrives in one moment.
 const MAILBOX: usize = 1_024;
 /// Longest wait for the end of what an earlier run left behind.
 const SWEEP: Duration = Duration::from_secs(120);
+/// How often old workspaces are looked for, in milliseconds.
+const OLD_EVERY: Millis = 24 * 60 * 60_000;
 /// How often questions whose time is over are looked for, in ticks.
 const EXPIRE_EVERY: u64 = 5;
 
@@ -59,6 +63,9 @@ pub struct Jobs {
     slots: Slots,
     waiting: HashMap<JobId, oneshot::Sender<bool>>,
     ticks: u64,
+    next_sweep: Millis,
+    /// What is kept of this job is let go of just now: it cannot be taken up in this moment.
+    leaving: Option<JobId>,
     draining: bool,
 }
 
@@ -66,7 +73,17 @@ impl Jobs {
     /// It takes up what is not over when it starts.
     pub fn new(life: Life, parts: JobsKit) -> Self {
         let slots = Slots::new(parts.kit.settings.parallel);
-        Self { life, parts, jobs: None, slots, waiting: HashMap::new(), ticks: 0, draining: false }
+        Self {
+            life,
+            parts,
+            jobs: None,
+            slots,
+            waiting: HashMap::new(),
+            ticks: 0,
+            next_sweep: 0,
+            leaving: None,
+            draining: false,
+        }
     }
 
     /// Ends what sandboxes an earlier run left behind, then goes on with its jobs: a job is never worked on twice at once.
@@ -116,7 +133,7 @@ impl Jobs {
     fn tell(&mut self, tell: TellJob) -> impl Future<Output = Result<(), JobRefused>> + use<> {
         let name = name_of(&tell.job);
         let known = self.jobs.as_ref().is_some_and(|jobs| jobs.vitals(&name).is_some());
-        if !known && !self.draining {
+        if !known && !self.draining && self.leaving.as_ref() != Some(&tell.job) {
             self.start(&tell.job);
         }
         let living = self.jobs.as_ref().and_then(|jobs| Some((jobs.get(&name)?, jobs.vitals(&name)?)));
@@ -146,6 +163,32 @@ impl Jobs {
             let _ = waiting.send(false);
         }
         self.grant();
+    }
+
+    /// Lets go of old workspaces, one after the other.
+    fn sweep(&mut self, ctx: &mut Context<Self>) {
+        let (kit, now) = (Arc::clone(&self.parts.kit), self.parts.kit.clock.now());
+        let Some(keep_ms) = kit.settings.keep_ms.filter(|_| now >= self.next_sweep) else { return };
+        self.next_sweep = now.saturating_add(OLD_EVERY);
+        let old = sweep::old(kit, now.saturating_sub(keep_ms));
+        ctx.spawn(old.into_actor(self).map(|old, jobs, ctx| match old {
+            Ok(old) => jobs.let_go(old.into(), ctx),
+            Err(error) => tracing::warn!(error, "old workspaces of jobs cannot be looked for"),
+        }));
+    }
+
+    fn let_go(&mut self, mut old: VecDeque<Old>, ctx: &mut Context<Self>) {
+        self.leaving = None;
+        // Whoever is told something now is not old any more.
+        let lives =
+            |old: &Old| self.jobs.as_ref().is_some_and(|jobs| jobs.vitals(&name_of(&old.job)).is_some());
+        while old.front().is_some_and(lives) {
+            old.pop_front();
+        }
+        let Some(next) = old.pop_front().filter(|_| !self.draining) else { return };
+        self.leaving = Some(next.job.clone());
+        let gone = sweep::let_go(Arc::clone(&self.parts.kit), next);
+        ctx.spawn(gone.into_actor(self).map(move |_, jobs, ctx| jobs.let_go(old, ctx)));
     }
 
     fn expire(&mut self, ctx: &mut Context<Self>) {
@@ -242,6 +285,7 @@ impl Handler<Mail<JobsTick>> for Jobs {
     fn handle(&mut self, mail: Mail<JobsTick>, ctx: &mut Self::Context) {
         let (JobsTick, _ticket) = mail.open();
         self.ticks += 1;
+        self.sweep(ctx);
         if self.ticks.is_multiple_of(EXPIRE_EVERY) {
             self.expire(ctx);
         }

@@ -17,7 +17,7 @@ use crate::{
     domain::{
         approval::Subject,
         ids::{ApprovalId, JobId},
-        job::{Effect, Event, Job, JobRow, Opening, Phase, Question, Task},
+        job::{Answered, Effect, Event, Job, JobRow, Opening, Phase, Question, Task},
         project::Project,
         restart::Policy,
     },
@@ -91,6 +91,8 @@ pub(super) struct Live {
     pub(super) project: Project,
     pub(super) todo: VecDeque<Effect>,
     pub(super) pending: Pending,
+    /// Entries that are stored: the journal index of the next one. The machine may be ahead of it.
+    pub(super) stored: usize,
     /// A write or the end of a sandbox is under way: nothing else begins.
     pub(super) busy: bool,
     /// What works for the job now; dropped when it is not wanted any more.
@@ -120,13 +122,14 @@ pub struct JobActor {
     registry: Registry,
     pub(super) live: Option<Live>,
     benches: Option<Nursery<Bench>>,
-    early: Vec<(JobOrder, Done)>,
+    /// Orders that wait until what was begun before is stored and done.
+    early: VecDeque<(JobOrder, Option<Done>)>,
 }
 
 impl JobActor {
     /// The actor of a job; it reads its rows when it starts.
     pub fn new(life: Life, id: JobId, kit: Arc<JobKit>, registry: Registry) -> Self {
-        Self { life, id, kit, registry, live: None, benches: None, early: Vec::new() }
+        Self { life, id, kit, registry, live: None, benches: None, early: VecDeque::new() }
     }
 
     fn load(&mut self, ctx: &mut Context<Self>) {
@@ -142,7 +145,7 @@ impl JobActor {
         ctx.spawn(both.into_actor(self).map(|loaded, actor, ctx| match loaded {
             Ok((row, project)) => actor.loaded(row, project, ctx),
             Err(DbError::NotFound(_)) => {
-                for (_, done) in std::mem::take(&mut actor.early) {
+                for done in std::mem::take(&mut actor.early).into_iter().filter_map(|(_, done)| done) {
                     let _ = done.send(Err(JobRefused::Unknown));
                 }
                 actor.life.stop(ctx);
@@ -152,17 +155,19 @@ impl JobActor {
     }
 
     fn loaded(&mut self, row: JobRow, project: Project, ctx: &mut Context<Self>) {
-        let opening = Opening { instruction: row.task.asked.instruction.clone() };
+        let asked = &row.task.asked;
+        let opening = Opening { instruction: asked.instruction.clone(), discovery: asked.discovery };
         let job = match Job::rebuild(opening, &row.entries) {
             Ok(job) => job,
             // The journal is kept as it is, for a person to look at; the actor is parked after a few falls.
             Err(fault) => return self.life.fail(ctx, fault),
         };
         let mut questions: BTreeMap<_, _> = row.pending.into_iter().collect();
-        let answered = |one: &crate::domain::job::Answered| (one.approval.clone(), one.subject.clone());
+        let answered = |one: &Answered| (one.approval.clone(), one.subject.clone());
         questions.extend(row.answered.iter().map(answered));
         let told = row.task.head.state.clone();
         let mut live = Live {
+            stored: job.next_entry(),
             job,
             task: row.task,
             project,
@@ -183,13 +188,21 @@ impl JobActor {
         live.todo.extend(live.job.resume(&limits));
         live.pending.touch = live.task.asked.story.is_some() && !live.task.head.over;
         self.live = Some(live);
-        for one in row.answered {
-            self.decided(one.approval, one.verdict, one.choice, None, ctx);
-        }
-        for (order, done) in std::mem::take(&mut self.early) {
-            self.obey(order, done, ctx);
+        for one in row.answered.into_iter().rev() {
+            let Answered { approval, verdict, choice, .. } = one;
+            self.early.push_front((JobOrder::Decided { approval, verdict, choice }, None));
         }
         self.pump(ctx);
+    }
+
+    /// Takes the next order that waits, if there is one.
+    pub(super) fn next_order(&mut self, ctx: &mut Context<Self>) -> bool {
+        let next = self.early.pop_front();
+        let any = next.is_some();
+        if let Some((order, done)) = next {
+            self.obey(order, done, ctx);
+        }
+        any
     }
 
     /// Lets the job hear of something, and does what it wants.
@@ -201,16 +214,21 @@ impl JobActor {
         self.pump(ctx);
     }
 
-    fn obey(&mut self, order: JobOrder, done: Done, ctx: &mut Context<Self>) {
-        let Some(live) = &mut self.live else {
-            self.early.push((order, done));
+    fn obey(&mut self, order: JobOrder, done: Option<Done>, ctx: &mut Context<Self>) {
+        let now = matches!(order, JobOrder::Cancel | JobOrder::Steer { .. });
+        let rests = |live: &&mut Live| now || !live.busy && live.todo.is_empty() && live.pending.is_empty();
+        let Some(live) = self.live.as_mut().filter(rests) else {
+            self.early.push_back((order, done));
             return;
         };
         let event = match order {
             JobOrder::Decided { approval, verdict, choice } => {
-                return self.decided(approval, verdict, choice, Some(done), ctx);
+                return self.decided(approval, verdict, choice, done, ctx);
             }
-            JobOrder::Steer { text } => return self.steer(text, done),
+            JobOrder::Steer { text } => {
+                self.steer(text, done);
+                return self.pump(ctx);
+            }
             JobOrder::Cancel => Event::Cancel,
             JobOrder::Retry => Event::Retry,
             JobOrder::Continue { instruction } => Event::Continue { instruction },
@@ -218,8 +236,10 @@ impl JobActor {
         let limits = limits(&live.project, &self.kit);
         let effects = live.job.step(&limits, event.clone());
         if effects.is_empty() {
-            let _ = done.send(Err(JobRefused::NotNow(not_now(&event, live.job.phase()))));
-            return;
+            if let Some(done) = done {
+                let _ = done.send(Err(JobRefused::NotNow(not_now(&event, live.job.phase()))));
+            }
+            return self.pump(ctx);
         }
         if event == Event::Cancel {
             // Nothing that was to be done is done any more; what was decided stays decided.
@@ -228,7 +248,7 @@ impl JobActor {
         }
         let Some(live) = &mut self.live else { return };
         live.todo.extend(effects);
-        live.pending.waiting.push(done);
+        live.pending.waiting.extend(done);
         self.pump(ctx);
     }
 
@@ -305,7 +325,7 @@ impl Handler<Mail<TellJob>> for JobActor {
     fn handle(&mut self, mail: Mail<TellJob>, ctx: &mut Self::Context) -> Self::Result {
         let (TellJob { order, .. }, _ticket) = mail.open();
         let (done, told) = oneshot::channel();
-        self.obey(order, done, ctx);
+        self.obey(order, Some(done), ctx);
         Box::pin(async move {
             let away = || JobRefused::NotNow("the task was interrupted: look where it stands".into());
             told.await.unwrap_or_else(|_| Err(away()))

@@ -25,6 +25,8 @@ pub struct JobDoors {
     pub load: Door<LoadJob>,
     /// What is not over.
     pub open: Door<OpenJobs>,
+    /// Where a job stands.
+    pub task: Door<GetTask>,
     /// Store a step.
     pub write: Door<WriteJob>,
     /// Close questions whose time is over.
@@ -56,6 +58,8 @@ pub struct JobSettings {
     pub lease_ms: i64,
     /// Longest time of one set-up or verify command, in milliseconds.
     pub command_ms: u64,
+    /// How long the workspace of a job that is over is kept, in milliseconds; `None` for ever.
+    pub keep_ms: Option<i64>,
     /// What a sandbox may use beside what the project says.
     pub sandbox: SandboxLimits,
     /// What one run of an engine may take; its total time is the project's.

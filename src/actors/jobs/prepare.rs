@@ -50,10 +50,16 @@ async fn ready(work: &Work) -> Result<Workspace, Stop> {
         work.kit.repos.remove(work.id.to_string()).await?;
         work.kit.places.set_up(&work.id, false).map_err(unkept)?;
     }
-    let workspace = work.workspace(&branches).await?;
+    let mut workspace = work.workspace(&branches).await?;
+    let moved = workspace.remote.as_deref() != branches.commit(&workspace.branch);
+    if workspace.existed && moved && work.job.may_be_outdated() {
+        work.note(format!("`{}` at the remote went on: the work begins anew on it", workspace.branch));
+        work.kit.repos.remove(work.id.to_string()).await?;
+        workspace = work.workspace(&branches).await?;
+    }
     if !workspace.existed {
         work.kit.places.set_up(&work.id, false).map_err(unkept)?;
-        attach(work, &workspace).await?;
+        fit_out(work, &workspace).await?;
     }
     let fresh = !work.kit.places.is_set_up(&work.id);
     open(work, &workspace, fresh).await?;
@@ -95,18 +101,15 @@ pub(super) async fn keep(work: &Work, name: &str, bytes: Vec<u8>) {
     }
 }
 
-async fn attach(work: &Work, workspace: &Workspace) -> Result<(), Stop> {
-    if work.task.attachments.is_empty() {
-        return Ok(());
-    }
+async fn fit_out(work: &Work, workspace: &Workspace) -> Result<(), Stop> {
     let mut files = Vec::new();
     for file in &work.task.attachments {
         let bytes = work.kit.attachments.read(&file.id).await;
         let bytes = bytes.map_err(|error| Stop::Failed(format!("{} cannot be read: {error}", file.name)))?;
         files.push((file.name.clone(), bytes));
     }
-    let done = work.kit.places.attach(workspace.folder.clone(), files).await;
-    done.map_err(|error| Stop::Failed(format!("the files that came with the task cannot be kept: {error}")))
+    let done = work.kit.places.fit_out(workspace.folder.clone(), files).await;
+    done.map_err(|error| Stop::Failed(format!("the workspace cannot be made ready: {error}")))
 }
 
 async fn open(work: &Work, workspace: &Workspace, setup: bool) -> Result<(), Stop> {

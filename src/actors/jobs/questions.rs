@@ -103,6 +103,25 @@ impl JobActor {
         self.ask(name, subject, preview);
     }
 
+    /// The engine waits for that answer no more.
+    pub(super) fn engine_asks_no_more(&mut self, id: &str, ctx: &mut Context<Self>) {
+        let name = ApprovalId::new(format!("{}-{id}", self.id));
+        let Some(live) = &mut self.live else { return };
+        if live.questions.remove(&name).is_some() {
+            live.pending.withdraws.push(name);
+            self.pump(ctx);
+        }
+    }
+
+    /// No engine waits for an answer about its tools any more.
+    pub(super) fn withdraw_tools(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        let is_tool = |subject: &Subject| matches!(subject, Subject::Tool { .. });
+        let gone: Vec<_> =
+            live.questions.extract_if(.., |_, subject| is_tool(subject)).map(|(id, _)| id).collect();
+        live.pending.withdraws.extend(gone);
+    }
+
     /// A person answered, or nobody did in time; the answer is stored.
     pub(super) fn decided(
         &mut self,
@@ -112,13 +131,13 @@ impl JobActor {
         done: Option<Done>,
         ctx: &mut Context<Self>,
     ) {
-        let refuse = |done: Option<Done>| {
+        let Some(live) = &mut self.live else { return };
+        let Some(subject) = live.questions.remove(&approval) else {
             if let Some(done) = done {
                 let _ = done.send(Err(JobRefused::NotNow("the question is not open any more".into())));
             }
+            return self.pump(ctx);
         };
-        let Some(live) = &mut self.live else { return refuse(done) };
-        let Some(subject) = live.questions.remove(&approval) else { return refuse(done) };
         live.pending.uses.push(approval.clone());
         live.pending.waiting.extend(done);
         match subject {
@@ -157,7 +176,7 @@ impl JobActor {
     }
 
     /// A word into the running work.
-    pub(super) fn steer(&mut self, text: String, done: Done) {
+    pub(super) fn steer(&mut self, text: String, done: Option<Done>) {
         let running = self.live.as_ref().is_some_and(|live| *live.job.phase() == Phase::Running);
         let answer = match running && self.control(Control::Steer { text }) {
             true => Ok(()),
@@ -166,6 +185,8 @@ impl JobActor {
                 Err(JobRefused::NotNow(why.into()))
             }
         };
-        let _ = done.send(answer);
+        if let Some(done) = done {
+            let _ = done.send(answer);
+        }
     }
 }

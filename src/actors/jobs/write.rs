@@ -45,6 +45,9 @@ impl JobActor {
 
     /// Nothing is to be done: a job that waits for a worker asks for one, one that is over leaves in a while.
     fn rest(&mut self, ctx: &mut Context<Self>) {
+        if self.next_order(ctx) {
+            return;
+        }
         let Some(live) = &mut self.live else { return };
         match live.job.phase() {
             Phase::Queued if live.slot == Slot::None => self.want_slot(None, ctx),
@@ -72,7 +75,7 @@ impl JobActor {
         let Pending { entries, asks, withdraws, uses, touch: _, waiting } = std::mem::take(&mut live.pending);
         let step = JobWrite {
             job: self.id.clone(),
-            first: live.job.next_entry().saturating_sub(entries.len()),
+            first: live.stored,
             entries,
             head: Head::of(&live.job),
             asks,
@@ -81,6 +84,7 @@ impl JobActor {
             now,
             lease_ms,
         };
+        let stored = step.first + step.entries.len();
         let written = self.kit.doors.write.ask(WriteJob { step });
         ctx.spawn(written.into_actor(self).map(move |written: Result<JobWritten, DbError>, actor, ctx| {
             match written {
@@ -88,7 +92,7 @@ impl JobActor {
                     for done in waiting {
                         let _ = done.send(Ok(()));
                     }
-                    actor.written(written, then, ctx);
+                    actor.written(written, stored, then, ctx);
                 }
                 Err(error) => {
                     for done in waiting {
@@ -100,13 +104,14 @@ impl JobActor {
         }));
     }
 
-    fn written(&mut self, written: JobWritten, then: Option<Effect>, ctx: &mut Context<Self>) {
+    fn written(&mut self, written: JobWritten, stored: usize, then: Option<Effect>, ctx: &mut Context<Self>) {
         if !written.outbox.is_empty() {
             // Lost when the outbox is down: it finds the rows by itself.
             let _ = self.kit.doors.fresh.try_send(Fresh(written.outbox));
         }
         let Some(live) = &mut self.live else { return };
         live.busy = false;
+        live.stored = stored;
         live.task = written.task;
         let head = &live.task.head;
         if live.told != head.state {

@@ -224,7 +224,8 @@ impl Bench {
     /// The way in for terminals, which are the agent's.
     pub(super) async fn terminals(&self) -> Result<Arc<dyn Terminals>, BenchError> {
         let place = self.here()?;
-        let exec = place.sandbox.exec(ExecSpec::terminals());
+        let argv = vec![self.kit.places.relay.clone(), "-".to_owned()];
+        let exec = place.sandbox.exec(ExecSpec { argv, ..ExecSpec::terminals() });
         let exec = within(START, "starting the relay of terminals", exec).await?;
         within(START, "opening terminals", self.kit.gateways.terminals(exec)).await
     }

@@ -1,7 +1,7 @@
 //! How each entry of the journal changes a job: the same way when it is made and when it is read again.
 
 use super::{
-    entry::{Entry, Wait},
+    entry::{Entry, Outcome, Wait},
     state::{Job, JournalFault, Opening, Phase},
 };
 use crate::domain::approval::Verdict;
@@ -83,7 +83,7 @@ impl Job {
         match entry {
             Entry::Prepared { branch, .. } => {
                 self.branch = Some(branch.clone());
-                self.prepared = true;
+                (self.prepared, self.stranded) = (true, false);
             }
             Entry::EngineStarting { instruction } => {
                 // Checks that failed go back in a round of their own.
@@ -112,8 +112,10 @@ impl Job {
             | Entry::Asked { .. }
             | Entry::Pushing { .. }
             | Entry::Parked { .. }
-            | Entry::Unparked
-            | Entry::Ended { .. } => {}
+            | Entry::Unparked => {}
+            Entry::Ended { closed } => {
+                self.stranded |= self.phase == Phase::Pushing && closed.outcome == Outcome::Failed;
+            }
         }
     }
 
@@ -123,6 +125,10 @@ impl Job {
         self.wanted.clone_from(&self.instruction);
         if self.pushed {
             (self.pushed_before, self.prepared) = (true, false);
+        }
+        if self.stranded {
+            // What was not pushed is thrown away only where it can never be pushed.
+            (self.pushed_before, self.prepared) = (false, false);
         }
         self.candidate = None;
         self.runs.clear();

@@ -8,6 +8,8 @@ use crate::domain::ids::ApprovalId;
 pub struct Opening {
     /// What is to be done.
     pub instruction: String,
+    /// It only looks: it ends with what its engine says, and nothing is taken out of its sandbox.
+    pub discovery: bool,
 }
 
 /// Where a job stands.
@@ -70,6 +72,7 @@ pub struct JournalFault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub(super) phase: Phase,
+    pub(super) discovery: bool,
     /// What the engine is told next, or was told last.
     pub(super) instruction: String,
     pub(super) session: Option<String>,
@@ -92,6 +95,8 @@ pub struct Job {
     pub(super) prepared: bool,
     /// A commit of it was pushed before then: it goes on from there, in a fresh workspace.
     pub(super) pushed_before: bool,
+    /// Its commit could not be pushed: the branch at the remote may have gone on without it.
+    pub(super) stranded: bool,
     /// Entries applied; the journal index of the next one.
     pub(super) entries: usize,
 }
@@ -101,6 +106,7 @@ impl Job {
     pub fn new(opening: Opening) -> Self {
         Self {
             phase: Phase::Queued,
+            discovery: opening.discovery,
             wanted: opening.instruction.clone(),
             instruction: opening.instruction,
             session: None,
@@ -116,6 +122,7 @@ impl Job {
             pushed: false,
             prepared: false,
             pushed_before: false,
+            stranded: false,
             entries: 0,
         }
     }
@@ -163,6 +170,12 @@ impl Job {
     /// Its workspace holds what was pushed before, and nothing of what was asked for since: it is to be made anew.
     pub fn needs_fresh_workspace(&self) -> bool {
         self.pushed_before && !self.prepared
+    }
+
+    /// Its last commit could not be pushed, and it was asked for something since: where the branch at the remote went on,
+    /// its workspace is to be made anew on that.
+    pub fn may_be_outdated(&self) -> bool {
+        self.stranded && !self.prepared
     }
 
     /// Journal index of the next entry.

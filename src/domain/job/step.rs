@@ -29,6 +29,11 @@ impl Job {
             (Phase::Preparing, Event::NotPrepared { why }) => self.end(Outcome::Failed, why),
             (Phase::Preparing, Event::NoIsolation { why }) => self.park(Wait::Isolation { why }),
             (Phase::Running, Event::Session { id }) => self.record(vec![Entry::Session { id }], vec![]),
+            (Phase::Running, Event::EngineEnded { claim }) if self.discovery => {
+                let mut effects = self.record(vec![Entry::EngineEnded { claim }], vec![]);
+                effects.extend(self.end(Outcome::Done, "it looked around, and changed nothing".into()));
+                effects
+            }
             (Phase::Running, Event::EngineEnded { claim }) => {
                 self.record(vec![Entry::EngineEnded { claim }], vec![Effect::Verify])
             }

@@ -16,3 +16,5 @@ mod scenes;
 mod script;
 mod stage;
 mod world;
+
+pub(crate) use points::both;

@@ -84,7 +84,7 @@ points! {
 }
 
 /// A place before or after a commit is two places.
-pub(super) fn both(kill: &str) -> Vec<String> {
+pub(crate) fn both(kill: &str) -> Vec<String> {
     match kill.contains("commit:") && !kill.contains("_commit:") || kill.contains(" commit:") {
         false => vec![kill.to_owned()],
         true => ["before_commit:", "after_commit:"]

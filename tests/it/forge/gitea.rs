@@ -95,7 +95,7 @@ fn answer(state: &mut State, method: &str, words: &Words<'_>) -> Told {
     }
 }
 
-fn mock() -> Mock {
+pub(crate) fn mock() -> Mock {
     Mock::start(ROUTES, ("authorization", format!("token {TOKEN}")), answer)
 }
 

@@ -105,7 +105,7 @@ fn answer(state: &mut State, method: &str, words: &Words<'_>) -> Told {
     }
 }
 
-pub(super) fn mock() -> Mock {
+pub(crate) fn mock() -> Mock {
     Mock::start(ROUTES, ("authorization", format!("Bearer {TOKEN}")), answer)
 }
 

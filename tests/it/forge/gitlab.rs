@@ -100,7 +100,7 @@ fn answer(state: &mut State, method: &str, words: &Words<'_>) -> Told {
     }
 }
 
-fn mock() -> Mock {
+pub(crate) fn mock() -> Mock {
     Mock::start(ROUTES, ("private-token", TOKEN.to_owned()), answer)
 }
 

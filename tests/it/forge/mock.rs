@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::http::{Asked, HttpServer, Told};
 
-pub(super) const TOKEN: &str = "tok-5b0c1d9e77";
+pub(crate) const TOKEN: &str = "tok-5b0c1d9e77";
 
 /// What a request may have.
 pub(super) struct Route {
@@ -38,11 +38,11 @@ pub(super) const fn post(path: &'static str, body: &'static [&'static str]) -> R
 }
 
 /// Status, headers, body.
-pub(super) type Planned = (u16, Vec<(String, String)>, Value);
+pub(crate) type Planned = (u16, Vec<(String, String)>, Value);
 
 /// What the stand-in knows.
 #[derive(Default)]
-pub(super) struct State {
+pub(crate) struct State {
     /// Pull requests as the forge shows them.
     pub requests: Vec<Value>,
     /// Bodies of what was posted, with the path.
@@ -58,7 +58,7 @@ pub(super) struct State {
 }
 
 /// The stand-in.
-pub(super) struct Mock {
+pub(crate) struct Mock {
     pub http: HttpServer,
     pub state: Arc<Mutex<State>>,
 }
@@ -132,7 +132,7 @@ impl Mock {
     }
 
     /// Nothing was asked that a real forge would not take.
-    pub(super) fn is_content(&self) {
+    pub(crate) fn is_content(&self) {
         let state = self.state.lock().unwrap();
         assert!(state.faults.is_empty(), "{:?}", state.faults);
         assert!(state.count > 0);

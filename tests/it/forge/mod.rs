@@ -5,3 +5,8 @@ mod github;
 mod gitlab;
 mod mock;
 mod troubles;
+
+pub(crate) use gitea::mock as gitea_mock;
+pub(crate) use github::mock as github_mock;
+pub(crate) use gitlab::mock as gitlab_mock;
+pub(crate) use mock::TOKEN;

@@ -7,3 +7,7 @@ mod pushes;
 mod remotes;
 mod server;
 pub(crate) mod world;
+
+pub(crate) use remotes::start_sshd;
+pub(crate) use server::GitServer;
+pub(crate) use world::World;

@@ -168,9 +168,9 @@ async fn a_remote_that_never_answers_is_given_up_and_no_process_stays() {
 }
 
 /// A real sshd for whoever runs the tests, on a port of this machine.
-struct Sshd {
+pub(crate) struct Sshd {
     child: Child,
-    port: u16,
+    pub port: u16,
 }
 
 impl Drop for Sshd {
@@ -180,7 +180,7 @@ impl Drop for Sshd {
     }
 }
 
-fn start_sshd(world: &World) -> Sshd {
+pub(crate) fn start_sshd(world: &World) -> Sshd {
     for key in ["host_key", "bot_key", "other_key"] {
         world.sh(world.path(""), &format!("ssh-keygen -q -t ed25519 -N '' -f {key}"));
     }
@@ -205,6 +205,8 @@ fn start_sshd(world: &World) -> Sshd {
         .stderr(Stdio::from(fs::File::create(world.path("sshd.log")).unwrap()))
         .spawn()
         .unwrap_or_else(|error| panic!("sshd is needed, install openssh-server: {error}"));
+    let host_key = fs::read_to_string(world.path("host_key.pub")).unwrap();
+    fs::write(world.path("known hosts"), format!("[127.0.0.1]:{port} {host_key}")).unwrap();
     Sshd { child, port }
 }
 
@@ -213,8 +215,6 @@ async fn a_job_over_ssh_with_a_deploy_key_and_a_known_host() {
     let world = World::new();
     let sshd = start_sshd(&world);
     until("sshd listens", async || std::net::TcpStream::connect(("127.0.0.1", sshd.port)).is_ok()).await;
-    let host_key = fs::read_to_string(world.path("host_key.pub")).unwrap();
-    fs::write(world.path("known hosts"), format!("[127.0.0.1]:{} {host_key}", sshd.port)).unwrap();
     let user = world.sh(world.path(""), "id -un");
     let url = format!("ssh://{user}@127.0.0.1:{}{}", sshd.port, world.path("remote.git").display());
     let remote = |key: &str, hosts: &str| Remote {

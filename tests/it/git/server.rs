@@ -15,22 +15,32 @@ use crate::support::http::{Asked, HttpServer, Told};
 pub(super) const USER: &str = "x-access-token";
 
 /// A server of one folder with repositories.
-pub(super) struct GitServer {
+pub(crate) struct GitServer {
     http: HttpServer,
     /// What was asked: method, path, and whether it had credentials.
-    pub(super) asked: Arc<Mutex<Vec<(String, String, bool)>>>,
+    pub(crate) asked: Arc<Mutex<Vec<(String, String, bool)>>>,
 }
 
 impl GitServer {
     /// Serves the repositories below `root` to those who have the token; `also` may answer first.
-    pub(super) fn start(
+    pub(crate) fn start(
+        root: &Path,
+        token: &str,
+        also: impl Fn(&Asked) -> Option<Told> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_for(USER, root, token, also)
+    }
+
+    /// The same for those who also say this name.
+    pub(crate) fn start_for(
+        user: &str,
         root: &Path,
         token: &str,
         also: impl Fn(&Asked) -> Option<Told> + Send + Sync + 'static,
     ) -> Self {
         let asked: Arc<Mutex<Vec<(String, String, bool)>>> = Arc::default();
         let (seen, root) = (Arc::clone(&asked), root.to_owned());
-        let right = format!("Basic {}", STANDARD.encode(format!("{USER}:{token}")));
+        let right = format!("Basic {}", STANDARD.encode(format!("{user}:{token}")));
         let http = HttpServer::start(move |request| {
             let credentials = request.header("authorization").to_owned();
             seen.lock().unwrap().push((
@@ -50,7 +60,7 @@ impl GitServer {
         Self { http, asked }
     }
 
-    pub(super) fn url(&self, repo: &str) -> String {
+    pub(crate) fn url(&self, repo: &str) -> String {
         format!("{}/{repo}", self.http.url())
     }
 }

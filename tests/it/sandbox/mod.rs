@@ -10,3 +10,5 @@ mod owners;
 mod secrets;
 mod streams;
 mod way_out;
+
+pub(crate) use bench::socket as docker_socket;
