@@ -164,7 +164,7 @@ mod tests {
         assert!(!places.is_set_up(&job));
         places.set_up(&job, true).unwrap();
         assert!(places.is_set_up(&job) && places.home(&job).await.unwrap().is_dir());
-        assert_eq!(places.known().await.unwrap(), [job.clone()]);
+        assert_eq!(places.known().await.unwrap(), std::slice::from_ref(&job));
         assert_eq!(places.kept(&job, false), places.home(&job).await.unwrap());
         assert!(places.kept(&job, false).starts_with(places.kept(&job, true)));
         places.set_up(&job, false).unwrap();
