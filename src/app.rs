@@ -2,6 +2,7 @@
 //! answers, `serve` runs the server, `local` opens the store for the command line.
 
 mod actors;
+mod bots;
 mod clock;
 mod coding;
 mod jobs;

@@ -1,5 +1,6 @@
 //! Actors: thin shells around `domain`. Read an actor's `messages` first.
 
+pub mod bots;
 pub mod db;
 pub mod delivery;
 pub mod event_hub;

@@ -22,7 +22,7 @@ use crate::{
     },
     channels::StreamChannel,
     domain::{
-        outbound::{LiveEvent, STREAM_CHANNELS},
+        outbound::{CALLBACK_CHANNEL, LiveEvent, STREAM_CHANNELS, is_stream},
         skill::ToolBook,
     },
     llm,
@@ -30,7 +30,7 @@ use crate::{
 };
 
 use super::{
-    jobs,
+    bots, jobs,
     parts::{Base, Doors, Parts},
 };
 
@@ -39,7 +39,7 @@ const READERS: usize = 2;
 /// Threads for them, and one for the keeper: a backup holds up no reader.
 pub(super) const STORE_THREADS: usize = READERS + 1;
 /// Stages of the drain: what takes work in, what works, what works use, what sends, and from here the store.
-const STAGE_IN: u8 = 1;
+pub(super) const STAGE_IN: u8 = 1;
 pub(super) const STAGE_WORK: u8 = 2;
 const STAGE_TOOLS: u8 = 3;
 const STAGE_OUTBOX: u8 = 4;
@@ -66,6 +66,7 @@ pub fn assemble(parts: Parts) -> Assembled {
     children.extend(outgoing_children(&parts, &doors));
     children.extend(working_children(&parts, &doors, &registry));
     children.extend(jobs::children(&parts, &doors, &registry));
+    children.extend(bots::children(&parts, &doors, &registry));
     children.extend(incoming_children(&parts, &doors));
     let root = root_kit(&parts.base, children, &doors, &registry);
     Assembled { root, doors, registry }
@@ -164,8 +165,10 @@ fn outgoing_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
         }));
     }
     let (kit, open) = (Arc::clone(parts), doors.fresh.clone());
+    children.push(callback_child(parts, doors));
+    let resend = |name: &str| if is_stream(name) { Resend::Never } else { Resend::Safe };
     let deliveries =
-        doors.deliveries.iter().map(|(name, door)| (*name, (door.clone(), Resend::Never))).collect();
+        doors.deliveries.iter().map(|(name, door)| (*name, (door.clone(), resend(name)))).collect();
     let outbox = OutboxDoors {
         claim: doors.db.write.claim_outbox.clone(),
         settle: doors.db.write.settle_outbox.clone(),
@@ -180,6 +183,18 @@ fn outgoing_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
         handle(addr)
     }));
     children
+}
+
+/// The delivery of what is posted to addresses that were given with tasks.
+fn callback_child(parts: &Arc<Parts>, doors: &Doors) -> ChildSpec {
+    let (kit, open) = (Arc::clone(parts), doors.deliveries[CALLBACK_CHANNEL].clone());
+    spec("delivery_callback", "delivery", STAGE_DELIVERY, move |life| {
+        let vitals = Arc::clone(life.vitals());
+        let channel = Arc::clone(&kit.callbacks) as Arc<dyn Channel>;
+        let addr = kit.base.placement.start(Role::Here, move |_| Delivery::new(life, channel));
+        open.open(addr.clone().recipient(), vitals);
+        handle(addr)
+    })
 }
 
 fn stream_channel(name: &'static str, publish: Door<Publish>) -> Arc<dyn Channel> {

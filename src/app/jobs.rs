@@ -35,7 +35,7 @@ use super::{
 };
 
 /// How long a claim on a story holds when nobody renews it, in milliseconds.
-const LEASE_MS: i64 = 10 * 60_000;
+pub(super) const LEASE_MS: i64 = 10 * 60_000;
 
 /// What coding jobs are worked on with.
 #[derive(Clone)]

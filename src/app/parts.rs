@@ -4,6 +4,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use crate::{
     actors::{
+        bots::messages::{BotChanged, LookAtBot, Polled},
         db::messages::DbDoors,
         delivery::messages::Deliver,
         event_hub::messages::{Publish, Subscribe},
@@ -16,8 +17,9 @@ use crate::{
         scheduler::messages::Tick,
         skill_host::messages::{ListSkills, RunTool},
     },
+    channels::CallbackChannel,
     config::Config,
-    domain::outbound::STREAM_CHANNELS,
+    domain::outbound::{CALLBACK_CHANNEL, STREAM_CHANNELS},
     ports::{clock::Clock, metrics::Metrics, model::Model, persona::Personas, tool::SharedSkills},
 };
 
@@ -52,6 +54,8 @@ pub struct Parts {
     pub personas: Arc<dyn Personas>,
     /// What coding jobs are worked on with.
     pub coding: Coding,
+    /// Posts what happens to tasks.
+    pub callbacks: Arc<CallbackChannel>,
 }
 
 /// All doors of the tree.
@@ -91,6 +95,12 @@ pub struct Doors {
     pub(super) free_slot: Door<FreeSlot>,
     /// To the jobs.
     pub tell_job: Door<TellJob>,
+    /// To the bots.
+    pub bot_changed: Door<BotChanged>,
+    /// To the bots.
+    pub look_at_bot: Door<LookAtBot>,
+    /// To the bots, from each of them.
+    pub(super) polled: Door<Polled>,
     /// To the intakes, by channel.
     pub offer: HashMap<&'static str, Door<Offer>>,
     /// To the intakes, by channel.
@@ -119,7 +129,11 @@ impl Doors {
             db: DbDoors::closed(),
             publish: Door::closed("the event hub"),
             subscribe: Door::closed("the event hub"),
-            deliveries: by_channel(|| Door::closed("the delivery")),
+            deliveries: STREAM_CHANNELS
+                .into_iter()
+                .chain([CALLBACK_CHANNEL])
+                .map(|channel| (channel, Door::closed("the delivery")))
+                .collect(),
             fresh: Door::closed("the outbox"),
             complete: Door::closed("the model pool"),
             providers: Door::closed("the model pool"),
@@ -133,6 +147,9 @@ impl Doors {
             want_slot: Door::closed("the jobs"),
             free_slot: Door::closed("the jobs"),
             tell_job: Door::closed("the jobs"),
+            bot_changed: Door::closed("the bots"),
+            look_at_bot: Door::closed("the bots"),
+            polled: Door::closed("the bots"),
             offer: by_channel(|| Door::closed("the intake")),
             order: by_channel(|| Door::closed("the intake")),
             tick: Door::closed("the scheduler"),

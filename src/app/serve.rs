@@ -19,6 +19,7 @@ use crate::{
         },
         scheduler::messages::Tick,
     },
+    channels::CallbackChannel,
     config::{Config, Env},
     domain::{
         access::{hash_key, key_text},
@@ -201,8 +202,11 @@ impl Town {
         let settings = WebSettings {
             server: config.server.clone(),
             private_callbacks: config.jobs.private_callbacks,
+            signs_callbacks: !config.webhook_secret.is_empty(),
             planned: config.planned.clone(),
         };
+        let (secret, private) = (config.webhook_secret.clone(), config.jobs.private_callbacks);
+        let callbacks = Arc::new(CallbackChannel::new(secret, private, Arc::clone(&clock)));
         let base = Base {
             store: home.store(),
             boot,
@@ -211,7 +215,7 @@ impl Town {
             placement: Placement::threads(STORE_THREADS, cores()),
         };
         let Assembled { root, doors, registry } =
-            assemble(Parts { base, config, models: models.models, skills, personas, coding });
+            assemble(Parts { base, config, models: models.models, skills, personas, coding, callbacks });
         let closing = CancellationToken::new();
         Ok((Self { doors, registry, files, job_files, clock, metrics, settings, sandboxes, closing }, root))
     }
@@ -236,6 +240,8 @@ impl Town {
                 providers: doors.providers.clone(),
                 submit: doors.submit.clone(),
                 tell_job: doors.tell_job.clone(),
+                bot_changed: doors.bot_changed.clone(),
+                look_at_bot: doors.look_at_bot.clone(),
                 db: doors.db.clone(),
                 restart: root.clone().recipient(),
                 inspect: root.clone().recipient(),

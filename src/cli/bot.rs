@@ -77,6 +77,15 @@ fn body(add: &BotAdd) -> Value {
 async fn turn(client: &Client, id: &str, action: &str) -> CliResult {
     let now = client.post(&format!("{}/loop", path(id)), &json!({"action": action})).await?;
     say(&field(&now, "status"));
+    for (key, what) in [("jobIds", "tasks still open"), ("waitsFor", "waits"), ("lastError", "last error")] {
+        let words = match &now[key] {
+            Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+            other => other.as_str().unwrap_or_default().to_owned(),
+        };
+        if !words.is_empty() {
+            say(&format!("{what}: {words}"));
+        }
+    }
     Ok(())
 }
 

@@ -66,7 +66,8 @@ fn body(add: &ProjectAdd) -> Value {
         "id": add.id, "name": add.name, "repoUrl": add.repo, "defaultBranch": add.branch,
         "branchStrategy": add.strategy, "verifyCommands": add.verify, "setupCommands": add.setup,
         "allowedHosts": add.host, "allowedPresets": add.preset, "setupHosts": add.setup_host,
-        "setupPresets": add.setup_preset, "forge": forge, "image": add.image,
+        "setupPresets": add.setup_preset, "forge": forge, "watchRequests": add.watch_requests, "image": add.image,
+        "engineApprovals": add.engine_approvals, "allowSubmodules": add.allow_submodules,
     })
 }
 

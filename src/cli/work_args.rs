@@ -84,6 +84,15 @@ pub(super) struct ProjectAdd {
     /// The server's environment variable that holds the forge's token
     #[arg(long, value_name = "NAME", requires = "forge")]
     pub(super) token_env: Option<String>,
+    /// Comments at pull requests that name the bot or @atoll, and checks that fail there, make a task go on
+    #[arg(long, requires = "forge")]
+    pub(super) watch_requests: bool,
+    /// When engines ask before they act: auto (never), edits (before each command) or ask (before each edit, too)
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(super) engine_approvals: String,
+    /// Work may change submodules
+    #[arg(long)]
+    pub(super) allow_submodules: bool,
     /// The image of its sandboxes
     #[arg(long)]
     pub(super) image: Option<String>,

@@ -67,6 +67,9 @@ pub(super) fn build(settings: &mut Settings<'_>) -> Option<Config> {
         user_caps: caps(settings, "budgets.user_day"),
         channels: channels(settings),
         sandbox: sandbox(settings),
+        webhook_secret: Secret::new(
+            settings.text("channels.webhook.secret", "channels.webhook.secret").unwrap_or_default(),
+        ),
         jobs: jobs(settings),
         git: Git {
             ssh_key: settings.text("git.ssh_key", "git.ssh_key").map(PathBuf::from),
@@ -260,6 +263,8 @@ fn jobs(settings: &Settings<'_>) -> Jobs {
         approval_ms: ms("jobs.approval_hours", 3_600_000.0) as i64,
         author_email: settings.text("jobs.author_email", "jobs.author_email").unwrap_or_default(),
         log_bytes: int("jobs.log_mib") * 1024 * 1024,
+        bots: settings.bool("jobs.bots", "jobs.bots"),
+        request_poll_ms: ms("jobs.request_poll_minutes", 60_000.0) as u64,
         private_callbacks: settings.bool("jobs.private_callbacks", "jobs.private_callbacks"),
         keep_ms: (keep > 0).then_some(keep),
         caps: Caps {

@@ -271,7 +271,12 @@ pub const KEYS: &[Key] = &[
     key("channels.discord.policy", Kind::Planned, "", "Discord: who may write"),
     key("channels.webhook.enabled", Kind::Planned, "false", "outbound webhook"),
     key("channels.webhook.callback_url", Kind::Planned, "", "outbound webhook: where to"),
-    key("channels.webhook.secret", Kind::Planned, "", "outbound webhook: signing key"),
+    key(
+        "channels.webhook.secret",
+        Kind::Secret,
+        "",
+        "signs what is posted to the callback addresses of tasks; without it no such address is taken",
+    ),
     key(
         "sandbox.runtime",
         Kind::Choice(&["runsc", "runc"]),
@@ -318,6 +323,18 @@ pub const KEYS: &[Key] = &[
         Kind::Int(1, 1_024),
         "16",
         "most of the log that is kept of one coding job, in MiB; the oldest lines are let go",
+    ),
+    key(
+        "jobs.bots",
+        Kind::Bool,
+        "true",
+        "running bots take stories by themselves; false when programs of your own claim stories for them over REST",
+    ),
+    key(
+        "jobs.request_poll_minutes",
+        Kind::Number(0.01, 1_440.0),
+        "5",
+        "how often pull requests of tasks are looked at: merged, closed, and, where a project says so, news",
     ),
     key(
         "jobs.private_callbacks",

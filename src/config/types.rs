@@ -29,6 +29,8 @@ pub struct Config {
     pub channels: BTreeMap<String, Channel>,
     /// Where untrusted programs run.
     pub sandbox: Sandbox,
+    /// What outgoing requests to strangers are signed with; empty for none.
+    pub webhook_secret: Secret,
     /// Coding jobs.
     pub jobs: Jobs,
     /// Repositories over ssh.
@@ -219,6 +221,10 @@ pub struct Jobs {
     pub author_email: String,
     /// Most bytes of log of one job.
     pub log_bytes: u64,
+    /// Running bots take stories by themselves.
+    pub bots: bool,
+    /// How often pull requests are looked at, in milliseconds.
+    pub request_poll_ms: u64,
     /// Callbacks may go to addresses that are not public.
     pub private_callbacks: bool,
     /// How long workspaces are kept, in milliseconds; `None` for ever.

@@ -210,7 +210,7 @@ pub fn may_answer(approval: &Approval, answer: &Answer) -> Result<(), Refusal> {
         _ if answer.owner => Ok(()),
         Subject::Commit { .. } if theirs || answer.member => Ok(()),
         Subject::Budget { .. } | Subject::Host { .. } if theirs || answer.member => Err(Refusal::OwnersOnly),
-        Subject::Tool { .. } if theirs => Ok(()),
+        Subject::Tool { .. } if theirs || answer.member => Ok(()),
         _ => Err(Refusal::Unknown),
     }
 }

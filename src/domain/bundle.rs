@@ -9,7 +9,7 @@ const MOST_LINES: usize = 200;
 /// not ignored is committed, also when nothing changed, because git makes no empty bundles; the ref in it is `HEAD`.
 /// Whatever the workspace's own git does here happens in the sandbox.
 pub const HAND_OVER: &str = "set -e\ncd \"$1\"\nrm -f \"$2\"\ngit add -A\n\
-     git -c commit.gpgSign=false -c gc.auto=0 commit -q --no-verify --allow-empty -m 'State to hand over'\n\
+     git -c commit.gpgSign=false -c gc.auto=0 -c maintenance.auto=false commit -q --no-verify --allow-empty -m 'State to hand over'\n\
      git bundle create -q --version=2 \"$2\" HEAD \"^$3\"\n";
 
 /// Why a bundle was refused.

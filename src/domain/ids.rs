@@ -162,6 +162,12 @@ pub fn of_step(at: super::Millis, job: &JobId, step: usize) -> String {
     encode(u128::from(at.max(0).unsigned_abs()) << 80 | step << 64 | hash)
 }
 
+/// A short id that is always the same for the same words: what is asked for twice under it is one thing.
+pub fn short_of(words: &str) -> String {
+    let digest = Sha256::digest(words);
+    encode_short(digest.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+}
+
 /// The 12 last characters of an encoded id: short enough to type, 60 random bits.
 pub fn encode_short(bits: u128) -> String {
     encode(bits)[14..].to_owned()

@@ -12,6 +12,9 @@ use super::{
 /// Channels whose clients fetch what is stored: a message has arrived there when it is stored.
 pub const STREAM_CHANNELS: [&str; 2] = ["api", "terminal"];
 
+/// The channel of what is posted to addresses that were given with tasks.
+pub const CALLBACK_CHANNEL: &str = "callback";
+
 /// True for one of [`STREAM_CHANNELS`].
 pub fn is_stream(channel: &str) -> bool {
     STREAM_CHANNELS.contains(&channel)
@@ -46,6 +49,13 @@ pub enum Body {
         preview: String,
         /// When it expires.
         expires_at: Millis,
+    },
+    /// What happened to a task, for the address that was given with it.
+    Callback {
+        /// The address.
+        url: String,
+        /// The body of the request, byte by byte: it is what is signed.
+        payload: String,
     },
 }
 

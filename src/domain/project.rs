@@ -12,6 +12,7 @@ use super::{
     Millis,
     access::Role,
     board::{Refusal, check_text},
+    engine::Approvals,
     ids::{ProjectId, UserId},
     remote::RemoteUrl,
 };
@@ -132,6 +133,12 @@ pub struct Settings {
     pub auto_create_pr: bool,
     /// Nothing leaves without a person's word.
     pub require_approval: bool,
+    /// Comments at pull requests that call the bot, and checks that fail there, make a task go on.
+    pub watch_requests: bool,
+    /// When engines ask before they act.
+    pub engine_approvals: Approvals,
+    /// Work may change submodules.
+    pub allow_submodules: bool,
     /// Where pull requests are opened.
     pub forge: Option<ForgeSettings>,
     /// The image of its sandboxes; `None` for the configured one.
@@ -155,6 +162,9 @@ impl Default for Settings {
             auto_push: true,
             auto_create_pr: true,
             require_approval: true,
+            watch_requests: false,
+            engine_approvals: Approvals::default(),
+            allow_submodules: false,
             forge: None,
             image: None,
             limits: Limits::default(),
@@ -208,6 +218,12 @@ pub struct ProjectChange {
     pub auto_create_pr: Option<bool>,
     /// Nothing leaves without a person's word.
     pub require_approval: Option<bool>,
+    /// News at pull requests make tasks go on.
+    pub watch_requests: Option<bool>,
+    /// When engines ask before they act.
+    pub engine_approvals: Option<Approvals>,
+    /// Work may change submodules.
+    pub allow_submodules: Option<bool>,
     /// Where pull requests are opened.
     pub forge: Option<Option<ForgeSettings>>,
     /// The image of its sandboxes.
@@ -218,7 +234,7 @@ pub struct ProjectChange {
 
 impl ProjectChange {
     /// True when it touches what reaches beyond the project: the server's environment, its network, its images and
-    /// its power. Only an owner of the place may change these.
+    /// its power, or lets go of a person's word. Only an owner of the place may change these.
     pub fn reaches_out(&self) -> bool {
         self.repo_url.is_some()
             || self.allowed_hosts.is_some()
@@ -228,6 +244,9 @@ impl ProjectChange {
             || self.forge.is_some()
             || self.image.is_some()
             || self.limits.is_some()
+            || self.require_approval == Some(false)
+            || self.watch_requests == Some(true)
+            || self.allow_submodules == Some(true)
     }
 }
 
@@ -277,6 +296,9 @@ impl Project {
         set(&mut settings.auto_push, &change.auto_push);
         set(&mut settings.auto_create_pr, &change.auto_create_pr);
         set(&mut settings.require_approval, &change.require_approval);
+        set(&mut settings.watch_requests, &change.watch_requests);
+        set(&mut settings.engine_approvals, &change.engine_approvals);
+        set(&mut settings.allow_submodules, &change.allow_submodules);
         set(&mut settings.forge, &change.forge);
         set(&mut settings.image, &change.image);
         set(&mut settings.limits, &change.limits);

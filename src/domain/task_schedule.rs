@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, Duration, LocalResult, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Duration, LocalResult, NaiveDateTime, TimeZone, Timelike as _, Utc};
 use chrono_tz::Tz;
 use croner::{
     Cron, JobType,
@@ -180,7 +180,9 @@ impl Clock {
         let fixed = self.cron.determine_job_type() == JobType::FixedTime;
         // Times are counted on the wall, where no hour is missing or comes twice, and then looked up in the zone. Those
         // that clocks repeat may come after the moment though they are before it on the wall.
-        let mut wall = after.with_timezone(&self.zone).naive_local().checked_sub_signed(BACK)?.and_utc();
+        let wall = after.with_timezone(&self.zone).naive_local().checked_sub_signed(BACK)?;
+        // Parts of a second would be carried along.
+        let mut wall = wall.with_nanosecond(0)?.and_utc();
         let mut again: Option<DateTime<Utc>> = None;
         loop {
             wall = self.cron.find_next_occurrence(&wall, false).ok()?;
@@ -363,5 +365,13 @@ mod tests {
                 prop_assert!(next - moment <= 60_000);
             }
         }
+    }
+
+    #[test]
+    fn a_time_is_at_the_full_minute_whenever_it_is_asked_for() {
+        let clock = Clock::parse("*/5 * * * *", "UTC").unwrap();
+        assert_eq!(clock.next_after(5_001), Some(300_000));
+        assert_eq!(clock.next_after(299_999), Some(300_000));
+        assert_eq!(clock.next_after(300_000), Some(600_000));
     }
 }

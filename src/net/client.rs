@@ -1,6 +1,10 @@
 //! The one HTTP client: time-outs, no redirects, one TLS stack.
 
-use std::{net::IpAddr, sync::OnceLock, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -28,6 +32,22 @@ fn http_client() -> Result<reqwest::Client, BuildError> {
 /// When the platform's certificates cannot be read.
 pub fn local_client() -> Result<reqwest::Client, BuildError> {
     Ok(builder().no_proxy().build()?)
+}
+
+/// A client for addresses that strangers name. With `names`, hosts are found by it alone, and no proxy is asked, which
+/// would find them itself. It follows no redirects, and time-outs of whole requests are the caller's.
+///
+/// # Errors
+/// As [`local_client`].
+pub fn guarded_client<R>(names: Option<Arc<R>>) -> Result<reqwest::Client, BuildError>
+where
+    R: reqwest::dns::Resolve + 'static,
+{
+    let builder = builder().no_proxy();
+    Ok(match names {
+        Some(names) => builder.dns_resolver(names).build()?,
+        None => builder.build()?,
+    })
 }
 
 fn builder() -> reqwest::ClientBuilder {

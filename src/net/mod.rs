@@ -4,4 +4,4 @@ mod client;
 pub mod multipart;
 pub mod sse;
 
-pub use client::{BuildError, Clients, install_tls, local_client};
+pub use client::{BuildError, Clients, guarded_client, install_tls, local_client};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+pub use crate::domain::engine::Approvals;
 use crate::{
     domain::{
         bot,
@@ -20,18 +21,6 @@ pub enum Session {
     New(String),
     /// One that such an event told before, in a sandbox with the same home folder.
     Resume(String),
-}
-
-/// When an engine must ask before it acts. Claude Code and Codex let some commands pass unasked that they take to be
-/// harmless, such as `ls`; our own engine lets none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Approvals {
-    /// Before each command and each edit.
-    Ask,
-    /// Before each command.
-    Edits,
-    /// Never: the sandbox is the boundary. What an engine asks all the same is answered for it.
-    Auto,
 }
 
 /// One run of an engine.

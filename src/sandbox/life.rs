@@ -1,6 +1,7 @@
 //! The life of one container: watched until it is dead, killed in a way that is certain, its reason kept.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -8,7 +9,7 @@ use std::{
 use bollard::{
     Docker,
     errors::Error,
-    models::{ContainerState, MountPoint},
+    models::ContainerState,
     query_parameters::{
         InspectContainerOptions, KillContainerOptions, RemoveContainerOptions, WaitContainerOptions,
     },
@@ -106,19 +107,17 @@ pub(super) struct DockerSandbox {
 }
 
 impl DockerSandbox {
-    /// Takes up a container that runs, and watches it. `mounts` are the folders that it sees.
+    /// Takes up a container that runs, and watches it. It can write to these folders.
     pub(super) fn watch(
         id: String,
         connection: Arc<Connection>,
         docker: Docker,
-        mounts: Vec<MountPoint>,
+        folders: Vec<PathBuf>,
         settings: &SandboxSettings,
     ) -> Self {
         let (fate, _) = watch::channel(Fate::Alive);
         let shared = Arc::new(Shared { id, connection, fate, verdict: Mutex::default() });
         tokio::spawn(watch_death(Arc::clone(&shared), docker));
-        let writable = mounts.into_iter().filter(|mount| mount.rw == Some(true));
-        let folders: Vec<_> = writable.filter_map(|mount| mount.source).map(Into::into).collect();
         if !folders.is_empty() {
             tokio::spawn(watch_disk(Arc::clone(&shared), folders, settings.disk_bytes, settings.disk_every));
         }
@@ -196,7 +195,7 @@ fn reason(state: &ContainerState) -> String {
 }
 
 /// Measures the folders that a sandbox can write to, and ends it when they hold too much.
-async fn watch_disk(shared: Arc<Shared>, folders: Vec<std::path::PathBuf>, most: u64, every: Duration) {
+async fn watch_disk(shared: Arc<Shared>, folders: Vec<PathBuf>, most: u64, every: Duration) {
     let mut fate = shared.fate.subscribe();
     loop {
         tokio::select! {

@@ -2,9 +2,12 @@
 
 use std::{collections::HashMap, ops::Deref, path::PathBuf, sync::Arc};
 
-use bollard::query_parameters::{
-    CreateContainerOptions, InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
-    StartContainerOptions,
+use bollard::{
+    Docker,
+    query_parameters::{
+        CreateContainerOptions, InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
+        StartContainerOptions,
+    },
 };
 use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, oneshot};
@@ -70,7 +73,14 @@ impl DockerSandboxes {
             }
             return Err(fault(error));
         }
-        self.watch(id).await
+        // What it was made with is known; an image that brings folders of its own was refused before.
+        let writable = spec.mounts.into_iter().filter(|mount| !mount.read_only);
+        Ok(self.watched(id, docker, writable.map(|mount| mount.host).collect()))
+    }
+
+    fn watched(&self, id: String, docker: &Docker, folders: Vec<PathBuf>) -> Arc<dyn Sandbox> {
+        let connection = Arc::clone(&self.connection);
+        Arc::new(DockerSandbox::watch(id, connection, docker.clone(), folders, &self.settings))
     }
 
     /// Takes up a container of ours that runs.
@@ -85,10 +95,9 @@ impl DockerSandboxes {
         if found.state.and_then(|state| state.running) != Some(true) {
             return Err(SandboxError::Gone(format!("{id} runs no more")));
         }
-        let mounts = found.mounts.unwrap_or_default();
-        let connection = Arc::clone(&self.connection);
-        let sandbox = DockerSandbox::watch(id, connection, docker.clone(), mounts, &self.settings);
-        Ok(Arc::new(sandbox))
+        let writable = found.mounts.into_iter().flatten().filter(|mount| mount.rw == Some(true));
+        let folders = writable.filter_map(|mount| mount.source).map(PathBuf::from).collect();
+        Ok(self.watched(id, docker, folders))
     }
 
     /// All containers with our labels.
@@ -130,8 +139,8 @@ impl Sandboxes for DockerSandboxes {
             tokio::spawn(async move {
                 let image = spec.image.clone().unwrap_or_else(|| all.settings.image.clone());
                 let made = async {
-                    all.prove(&image).await?;
-                    all.trim_cache(&spec).await?;
+                    let (proved, trimmed) = tokio::join!(all.prove(&image), all.trim_cache(&spec));
+                    proved.and(trimmed)?;
                     all.make(spec).await
                 };
                 let made = made.await;

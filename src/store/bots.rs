@@ -32,7 +32,7 @@ pub fn create(db: &Connection, bot: &Bot, act: Act) -> Result<Bot> {
     Ok(bot.clone())
 }
 
-/// Changes a bot.
+/// Changes a bot. When it is stopped, what it holds goes back to Todo and its tokens are worth nothing.
 ///
 /// # Errors
 /// [`StoreError::NotFound`], or why the domain refuses the change.
@@ -43,12 +43,16 @@ pub fn change(db: &Connection, id: &BotId, change: &BotChange, act: Act) -> Resu
     let sql = "UPDATE bots SET name = ?2, settings = ?3, state = ?4, updated_at = ?5 WHERE id = ?1";
     let (settings, state) = (to_json(&next.settings)?, next.state.as_str());
     execute(db, sql, params![id.as_str(), next.name, settings, state, next.updated_at])?;
+    if next.state == BotState::Stopped && bot.state != BotState::Stopped {
+        let by = By { actor: act.actor.clone(), at: act.at };
+        claims::drop_all(db, &bot.project, id, &by)?;
+    }
     audit::append(db, act)?;
     Ok(next)
 }
 
 /// Removes a bot with its journal. What it holds goes back to Todo and its tokens are worth nothing; what is assigned
-/// to it is nobody's. Its jobs go on; its schedules come no more.
+/// to it is nobody's. Its schedules come no more.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when there is none.

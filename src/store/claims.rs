@@ -72,7 +72,7 @@ pub fn release(db: &Connection, id: &StoryId, token: u64, outcome: &Outcome, by:
     end(db, &board, &story, outcome, by)
 }
 
-/// Ends the claims of a bot that goes.
+/// Ends the claims of a bot that goes, or is stopped: what it held goes back, and nobody is to blame.
 pub(super) fn drop_all(db: &Connection, project: &ProjectId, bot: &BotId, by: &By) -> Result<()> {
     let board = boards::of(db, project)?;
     for story in stories::open(db, project)? {

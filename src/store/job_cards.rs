@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::{Result, StoreError, boards, bot_journal, bots, execute, from_json, projects, row, stories};
 use crate::domain::{
+    Millis,
     approval::Verdict,
     board::{
         By,
@@ -21,18 +22,25 @@ const DETAILS: usize = 20_000;
 
 /// Moves the card by what this entry shows. Whatever became of the story meanwhile, the job goes on.
 pub(super) fn follow(db: &Connection, task: &Task, step: &JobWrite, idx: usize, entry: &Entry) -> Result<()> {
+    match evidence(db, step, idx, entry)? {
+        Some(evidence) => show(db, task, step.now, &evidence),
+        None => Ok(()),
+    }
+}
+
+/// Moves the card of the story that a job is for by what was shown.
+pub(super) fn show(db: &Connection, task: &Task, now: Millis, evidence: &Evidence) -> Result<()> {
     let Some(ForStory { story, token }) = &task.asked.story else { return Ok(()) };
-    let Some(evidence) = evidence(db, step, idx, entry)? else { return Ok(()) };
     let Some(before) = stories::get(db, story)? else { return Ok(()) };
     let board = boards::of(db, &before.project)?;
     let project = projects::get(db, &before.project)?.ok_or(StoreError::NotFound("project"))?;
     let max_failures = project.settings.limits.max_failures;
     let role = board.role(&before.column);
-    let Some(played) = play(&before, role, *token, &evidence, max_failures) else { return Ok(()) };
+    let Some(played) = play(&before, role, *token, evidence, max_failures) else { return Ok(()) };
     if let Some(goes) = played.goes {
         stories::send(db, &board, story, goes)?;
     }
-    let by = By { actor: format!("job:{}", step.job), at: step.now };
+    let by = By { actor: format!("job:{}", task.asked.id), at: now };
     stories::keep(db, &before, played.story, &by, played.action)?;
     Ok(())
 }

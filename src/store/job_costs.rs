@@ -112,7 +112,10 @@ pub(super) fn raise_bot(db: &Connection, bot: &BotId, day: i64, by: Amount) -> R
 }
 
 /// What a bot spent in a day, and what was added to its cap.
-pub(super) fn bot_day(db: &Connection, bot: &BotId, day: i64) -> Result<(Amount, Amount)> {
+///
+/// # Errors
+/// When the store fails.
+pub fn bot_day(db: &Connection, bot: &BotId, day: i64) -> Result<(Amount, Amount)> {
     let sql = "SELECT spent_tokens, spent_micros, spent_tool_calls, spent_time_ms,
                       raised_tokens, raised_micros, raised_tool_calls, raised_time_ms
                FROM bot_days WHERE bot_id = ?1 AND budget_window = ?2";

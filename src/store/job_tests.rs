@@ -76,6 +76,7 @@ pub(super) fn task(id: &str, user: &str) -> NewTask {
         bot: None,
         story: None,
         attachments: vec![],
+        discovery: false,
         at: 10,
     }
 }
@@ -87,7 +88,7 @@ pub(super) fn create(db: &Connection, task: &NewTask) -> Task {
 /// A step that adds these entries to what is stored.
 pub(super) fn step(db: &Connection, job: &str, now: i64, entries: &[Entry]) -> JobWrite {
     let row = jobs::load(db, &JobId::new(job)).unwrap();
-    let opening = Opening { instruction: row.task.asked.instruction };
+    let opening = Opening { instruction: row.task.asked.instruction, discovery: row.task.asked.discovery };
     let all: Vec<Entry> = row.entries.iter().chain(entries).cloned().collect();
     JobWrite {
         job: JobId::new(job),

@@ -2,14 +2,16 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, audit, execute, job_cards, job_questions, jobs, outbox, row, to_json};
+use super::{
+    Result, StoreError, audit, execute, job_cards, job_questions, jobs, outbox, proposals, requests, row,
+    to_json,
+};
 use crate::domain::{
-    approval::Subject,
     audit::Act,
     ids::{ConversationId, DEFAULT_CONVERSATION},
-    job::{Entry, JobWrite, JobWritten, Question, Task, Verbosity},
+    job::{Entry, JobWrite, JobWritten, Outcome, Question, Task, Verbosity, callbacks},
     notice,
-    outbound::{Body, NewOutbox, OutboxRow},
+    outbound::{Body, CALLBACK_CHANNEL, NewOutbox, OutboxRow},
 };
 
 /// Stores a step.
@@ -36,10 +38,14 @@ pub fn write(db: &Connection, boot: i64, step: &JobWrite) -> Result<JobWritten> 
     for (idx, entry) in (step.first..).zip(&step.entries) {
         job_cards::follow(db, &before, step, idx, entry)?;
         job_cards::note(db, &before, step, idx, entry)?;
+        follow(db, &before, step, idx, entry)?;
         log(db, step, entry)?;
     }
     job_cards::renew(db, &before, step)?;
     let outbox = messages(&before, step)?
+        .into_iter()
+        .chain(posts(&before, step)?)
+        .collect::<Vec<_>>()
         .iter()
         .map(|message| outbox::post(db, boot, message, step.now))
         .collect::<Result<Vec<OutboxRow>>>()?;
@@ -60,6 +66,17 @@ fn journal(db: &Connection, step: &JobWrite) -> Result<()> {
         execute(db, sql, params)?;
     }
     Ok(())
+}
+
+/// What else moves with an entry: a look for work ends with proposals, and a job that goes on has no news any more.
+fn follow(db: &Connection, before: &Task, step: &JobWrite, idx: usize, entry: &Entry) -> Result<()> {
+    match entry {
+        Entry::Ended { closed } if before.asked.discovery && closed.outcome == Outcome::Done => {
+            proposals::add(db, before, step, idx)
+        }
+        Entry::Continued { .. } => requests::went_on(db, &step.job),
+        _ => Ok(()),
+    }
 }
 
 fn after(before: &Task, step: &JobWrite) -> Task {
@@ -92,6 +109,22 @@ fn log(db: &Connection, step: &JobWrite, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
+/// What is posted to the address that was given with the job.
+fn posts(task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
+    let Some(url) = &task.asked.callback_url else { return Ok(Vec::new()) };
+    let (user, id) = (&task.asked.user, task.asked.id.as_str());
+    let conversation = ConversationId::of(CALLBACK_CHANNEL, user, id)
+        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let post = |payload| NewOutbox {
+        user: user.clone(),
+        conversation: conversation.clone(),
+        turn: None,
+        answers: Vec::new(),
+        body: Body::Callback { url: url.clone(), payload },
+    };
+    Ok(callbacks(task, step).into_iter().map(post).collect())
+}
+
 /// What the person whose job it is hears of a step. A bot hears nothing.
 fn messages(task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
     let user = &task.asked.user;
@@ -100,8 +133,7 @@ fn messages(task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
     }
     let conversation = ConversationId::of("api", user, DEFAULT_CONVERSATION)
         .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    let asked = step.asks.iter().filter(|question| !matches!(question.subject, Subject::Tool { .. }));
-    let questions = asked.map(|Question { id, preview, expires_at, .. }| Body::Approval {
+    let questions = step.asks.iter().map(|Question { id, preview, expires_at, .. }| Body::Approval {
         approval: id.clone(),
         preview: preview.clone(),
         expires_at: *expires_at,

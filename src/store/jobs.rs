@@ -23,7 +23,7 @@ const COLUMNS: &str = "id, project_id, user_id, actor, title, instruction, syste
     used_input, used_cached, used_cache_written, used_output,
     spent_tokens, spent_micros, spent_tool_calls, spent_time_ms,
     raised_tokens, raised_micros, raised_tool_calls, raised_time_ms,
-    created_at, started_at, ended_at, updated_at";
+    created_at, started_at, ended_at, updated_at, discovery";
 /// The state of a job that nobody has taken up.
 const QUEUED: &str = "queued";
 
@@ -59,8 +59,9 @@ pub fn create(db: &Connection, task: &NewTask, lease_ms: i64, act: Act) -> Resul
 fn insert(db: &Connection, task: &NewTask) -> Result<()> {
     let sql = "INSERT INTO jobs (id, project_id, user_id, actor, title, instruction, system, engine, model, priority,
                    verbosity, callback_url, bot_id, story_id, story_token, attachments, state, over, head,
-                   created_at, updated_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0, '{}', ?18, ?18)";
+                   created_at, updated_at, discovery)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0, '{}', ?18, ?18,
+                   ?19)";
     let params = params![
         task.id.as_str(),
         task.project.as_str(),
@@ -80,6 +81,7 @@ fn insert(db: &Connection, task: &NewTask) -> Result<()> {
         to_json(&task.attachments)?,
         QUEUED,
         task.at,
+        task.discovery,
     ];
     execute(db, sql, params)?;
     Ok(())
@@ -232,6 +234,7 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Task> {
         bot: maybe(12)?.map(BotId::new),
         story,
         attachments: from_json(&text(15)?)?,
+        discovery: row.get(36)?,
         at: row.get(32)?,
     };
     let head = Head {

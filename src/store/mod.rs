@@ -20,6 +20,8 @@ pub mod keys;
 pub mod memories;
 pub mod outbox;
 pub mod projects;
+pub mod proposals;
+pub mod requests;
 pub mod schema;
 mod spend;
 pub mod stories;
@@ -127,6 +129,8 @@ fn page(number: usize) -> i64 {
 
 #[cfg(test)]
 mod board_tests;
+#[cfg(test)]
+mod bot_tests;
 #[cfg(test)]
 mod job_card_tests;
 #[cfg(test)]

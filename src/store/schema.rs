@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_extraction.sql"),
     include_str!("migrations/0003_board.sql"),
     include_str!("migrations/0004_jobs.sql"),
+    include_str!("migrations/0005_bots.sql"),
 ];
 
 fn migrations() -> Migrations<'static> {

@@ -133,13 +133,14 @@ pub fn list(
     Ok((rows(db, &sql, wanted, read)?, total))
 }
 
-/// Schedules whose time has come, the longest overdue first.
+/// Schedules whose time has come, the longest overdue first. Those of a stopped bot wait until it is started.
 ///
 /// # Errors
 /// When the store fails.
 pub fn due(db: &Connection, now: Millis, limit: usize) -> Result<Vec<Schedule>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM task_schedules WHERE enabled = 1 AND next_run_at <= ?1
+         AND NOT EXISTS (SELECT 1 FROM bots WHERE bots.id = task_schedules.bot_id AND bots.state = 'stopped')
          ORDER BY next_run_at, id LIMIT ?2"
     );
     rows(db, &sql, params![now, super::page(limit)], read)

@@ -78,6 +78,11 @@ pub(super) struct ProjectShape {
     auto_push: bool,
     auto_create_pr: bool,
     require_approval: bool,
+    /// News at pull requests make tasks go on.
+    watch_requests: bool,
+    /// `auto`, `edits` or `ask`.
+    engine_approvals: &'static str,
+    allow_submodules: bool,
     verify_commands: Vec<String>,
     setup_commands: Vec<String>,
     allowed_hosts: Vec<String>,
@@ -104,6 +109,9 @@ impl From<Project> for ProjectShape {
             auto_push: settings.auto_push,
             auto_create_pr: settings.auto_create_pr,
             require_approval: settings.require_approval,
+            watch_requests: settings.watch_requests,
+            engine_approvals: settings.engine_approvals.as_str(),
+            allow_submodules: settings.allow_submodules,
             verify_commands: settings.verify_commands,
             setup_commands: settings.setup_commands,
             allowed_hosts: settings.allowed_hosts,

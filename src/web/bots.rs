@@ -16,6 +16,7 @@ use crate::{
 use super::{
     access::Caller,
     board_shapes::{BotShape, PageQuery},
+    bot_work::{BotDetail, BotWork, changed},
     error::{ApiError, ApiResult, ErrorBody},
     kit::WebKit,
     membership::{act, enter, limit, listed_for, nullable, word},
@@ -93,7 +94,7 @@ fn micros(what: &str, usd: Option<Option<f64>>) -> ApiResult<Option<Option<u64>>
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoopBody {
-    /// `start`, `pause` (no new stories) or `stop`.
+    /// `start`, `pause` (no new stories) or `stop` (at once).
     action: String,
 }
 
@@ -102,10 +103,10 @@ pub(super) struct LoopBody {
 #[serde(rename_all = "camelCase")]
 pub(super) struct LoopShape {
     bot_id: String,
-    /// It takes stories.
-    running: bool,
     /// `stopped`, `running` or `paused`.
     status: &'static str,
+    #[serde(flatten)]
+    work: BotWork,
 }
 
 /// Which bots.
@@ -206,10 +207,10 @@ pub(super) async fn project_bots(
     list(&kit, None, Some(project), None, (query.limit, query.offset)).await
 }
 
-/// One bot.
+/// One bot, and what it does now.
 #[utoipa::path(
     params(("id" = String, Path, description = "the bot")),
-    responses((status = 200, body = BotShape), (status = "4XX", body = ErrorBody)),
+    responses((status = 200, body = BotDetail), (status = "4XX", body = ErrorBody)),
     security(("key" = [])), tag = "bots",
 )]
 #[get("/api/v1/bots/{id}")]
@@ -217,11 +218,12 @@ pub(super) async fn get_bot(
     kit: web::Data<WebKit>,
     caller: Caller,
     path: web::Path<String>,
-) -> ApiResult<web::Json<BotShape>> {
+) -> ApiResult<web::Json<BotDetail>> {
     let id = BotId::new(path.into_inner());
     enter(&kit, &caller, ProjectOf::Bot(id.clone()), "bot", Role::Viewer).await?;
     let found = kit.doors.db.read.get_bot.ask(GetBot { id }).await?;
-    found.map(|bot| web::Json(bot.into())).ok_or_else(|| ApiError::not_found("bot"))
+    let bot = found.ok_or_else(|| ApiError::not_found("bot"))?;
+    Ok(web::Json(BotDetail::of(&kit, bot).await?))
 }
 
 /// Change how a bot works. For owners of the project.
@@ -246,10 +248,13 @@ pub(super) async fn change_bot(
     }
     let act = act(&kit, &caller, "bot.changed", id.as_str(), String::new());
     let ask = ChangeBot { id, change: body.change()?, act };
-    Ok(web::Json(kit.doors.db.write.change_bot.ask(ask).await?.into()))
+    let bot = kit.doors.db.write.change_bot.ask(ask).await?;
+    changed(&kit, &bot.id);
+    Ok(web::Json(bot.into()))
 }
 
-/// Remove a bot with its journal. What it holds goes back to Todo, and its claims are worth nothing.
+/// Remove a bot with its journal. What it holds goes back to Todo, its claims are worth nothing, and its tasks that are at
+/// work end.
 #[utoipa::path(
     params(("id" = String, Path, description = "the bot")),
     responses((status = 204, description = "removed"), (status = "4XX", body = ErrorBody)),
@@ -264,11 +269,13 @@ pub(super) async fn remove_bot(
     let id = BotId::new(path.into_inner());
     enter(&kit, &caller, ProjectOf::Bot(id.clone()), "bot", Role::Owner).await?;
     let act = act(&kit, &caller, "bot.removed", id.as_str(), String::new());
-    kit.doors.db.write.remove_bot.ask(RemoveBot { id, act }).await?;
+    kit.doors.db.write.remove_bot.ask(RemoveBot { id: id.clone(), act }).await?;
+    changed(&kit, &id);
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Start, pause or stop a bot. It stays so over restarts.
+/// Start, pause or stop a bot. It stays so over restarts. A bot that is paused takes no new stories, and what runs goes on;
+/// one that is stopped ends its tasks that are at work, and gives their stories back to Todo.
 #[utoipa::path(
     request_body = LoopBody,
     params(("id" = String, Path, description = "the bot")),
@@ -293,6 +300,7 @@ pub(super) async fn bot_loop(
     let act = act(&kit, &caller, "bot.loop", id.as_str(), state.as_str().into());
     let change = BotChange { state: Some(state), ..Default::default() };
     let bot = kit.doors.db.write.change_bot.ask(ChangeBot { id, change, act }).await?;
-    let running = bot.state == BotState::Running;
-    Ok(web::Json(LoopShape { bot_id: bot.id.to_string(), running, status: bot.state.as_str() }))
+    changed(&kit, &bot.id);
+    let work = BotWork::of(&kit, &bot).await?;
+    Ok(web::Json(LoopShape { bot_id: bot.id.to_string(), status: bot.state.as_str(), work }))
 }

@@ -240,7 +240,7 @@ impl Follow {
             }
             LiveEvent::Sent(row) => match &row.message.body {
                 Body::Answer { text, files, outcome } => self.answer(row.id, text, files, *outcome).await,
-                Body::Notice { .. } | Body::Approval { .. } => Ok(Next::More),
+                Body::Notice { .. } | Body::Approval { .. } | Body::Callback { .. } => Ok(Next::More),
             },
         }
     }

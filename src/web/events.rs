@@ -169,6 +169,8 @@ async fn show(events: &Events, row: &OutboxRow) -> Result<(), HungUp> {
             });
             list.push(("notification", data));
         }
+        // It goes to an address, and to nobody who listens.
+        Body::Callback { .. } => {}
     }
     let last = list.len().saturating_sub(1);
     for (at, (name, data)) in list.into_iter().enumerate() {

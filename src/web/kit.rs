@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     actors::{
+        bots::messages::{BotChanged, LookAtBot},
         db::messages::DbDoors,
         event_hub::messages::Subscribe,
         intake::messages::{Answers, Offer, Order},
@@ -46,6 +47,10 @@ pub struct WebDoors {
     pub submit: Door<Submit>,
     /// To the jobs.
     pub tell_job: Door<TellJob>,
+    /// To the bots.
+    pub bot_changed: Door<BotChanged>,
+    /// To the bots.
+    pub look_at_bot: Door<LookAtBot>,
     /// The store.
     pub db: DbDoors,
     /// Start an actor again.
@@ -68,6 +73,8 @@ pub struct WebSettings {
     pub server: config::Server,
     /// Callbacks of tasks may go to addresses that are not public.
     pub private_callbacks: bool,
+    /// There is a secret to sign them with.
+    pub signs_callbacks: bool,
     /// Keys that are given and have no effect yet.
     pub planned: Vec<String>,
 }

@@ -7,6 +7,7 @@ mod audit;
 mod board_shapes;
 mod boards;
 mod body;
+mod bot_work;
 mod bots;
 mod chat;
 mod claims;

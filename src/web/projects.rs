@@ -9,6 +9,7 @@ use crate::{
     domain::{
         access::Role,
         board::Board,
+        engine::Approvals,
         ids::{BoardId, ColumnId, ProjectId, UserId, encode, encode_short},
         project::{ForgeKind, ForgeSettings, Limits, Project, ProjectChange, Strategy, id_of},
     },
@@ -73,7 +74,7 @@ pub(super) struct ProjectBody {
     setup_commands: Option<Vec<String>>,
     /// Hosts that engines may reach: `host.example` or `*.example`.
     allowed_hosts: Option<Vec<String>>,
-    /// Registries that engines may reach: `npm`, `pypi`, `crates`, `go`, `debian`.
+    /// Registries that engines may reach: `npm`, `pypi`, `crates`, `debian`, `github`.
     allowed_presets: Option<Vec<String>>,
     /// Hosts that set-up commands may reach beside these.
     setup_hosts: Option<Vec<String>>,
@@ -85,6 +86,14 @@ pub(super) struct ProjectBody {
     auto_create_pr: Option<bool>,
     /// Nothing leaves without a person's word; true by default.
     require_approval: Option<bool>,
+    /// Comments at pull requests that name the bot or `@atoll`, and checks that fail there, make a task go on; false by
+    /// default: whoever may comment there may then give work.
+    watch_requests: Option<bool>,
+    /// When engines ask a person before they act: `auto` (never, the default), `edits` (before each command) or `ask`
+    /// (before each edit, too).
+    engine_approvals: Option<String>,
+    /// Work may change submodules; false by default.
+    allow_submodules: Option<bool>,
     /// Where pull requests are opened; `null` for nowhere.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<ForgeBody>)]
@@ -114,6 +123,14 @@ impl ProjectBody {
             auto_push: self.auto_push,
             auto_create_pr: self.auto_create_pr,
             require_approval: self.require_approval,
+            watch_requests: self.watch_requests,
+            engine_approvals: word(
+                "engineApprovals",
+                self.engine_approvals.as_deref(),
+                Approvals::parse,
+                "auto, edits or ask",
+            )?,
+            allow_submodules: self.allow_submodules,
             forge: self.forge.map(|forge| forge.map(ForgeBody::settings).transpose()).transpose()?,
             image: self.image,
             limits: self.limits.map(|limits| limits.over(now)),

@@ -172,6 +172,7 @@ impl Asked {
             bot: None,
             story: None,
             attachments: attachments(kit, caller, body.attachments, files).await?,
+            discovery: false,
             at: kit.clock.now(),
         })
     }
@@ -187,6 +188,10 @@ impl TaskBody {
             check_text("model", model, 1, TITLE, false)?;
         }
         if let Some(url) = &self.callback_url {
+            if !kit.settings.signs_callbacks {
+                let why = "callbackUrl needs a secret to sign with: set channels.webhook.secret";
+                return Err(ApiError::bad_request(why));
+            }
             check_callback(url, kit.settings.private_callbacks)
                 .map_err(|bad| ApiError::bad_request(bad.to_string()))?;
         }

@@ -41,6 +41,7 @@ pub(crate) const LAYERS: &[Layer] = &[
 pub(crate) const STAGES: &[&[&str]] = &[
     &["root"],
     &["intake", "scheduler"],
+    &["bots"],
     &["jobs"],
     &["router"],
     &["session"],

@@ -31,6 +31,7 @@ mod limits;
 mod memories;
 mod openapi;
 mod prompt;
+mod real_engines;
 mod records;
 mod rest;
 mod sandbox;

@@ -124,6 +124,7 @@ const PROVEN: &[(&str, &str)] = &[
     ("budgets.job.tokens", "jobs::the_budget_of_a_job_holds_until_an_owner_raises_it"),
     ("budgets.job.usd", "jobs::the_budget_of_a_job_holds_until_an_owner_raises_it"),
     ("jobs.log_mib", "tasks::the_log_of_a_task_is_as_long_as_it_may_be"),
+    ("channels.webhook.secret", "tasks::without_a_secret_no_callback_is_taken"),
     ("jobs.private_callbacks", "tasks::a_callback_goes_to_the_internet_unless_others_are_allowed"),
     ("skills.*.enabled", "tools::a_skill_with_scripts_cannot_be_used_unless_the_configuration_lets_it"),
     ("skills.*.run_on_host", "tools::a_skill_with_scripts_cannot_be_used_unless_the_configuration_lets_it"),

@@ -4,11 +4,13 @@ use rusqlite::Connection;
 
 use crate::{
     domain::{
+        bot::requests::Watch,
+        budget::{Amount, window},
         gateway::EgressRecord,
         ids::{ApprovalId, JobId},
         job::{Entry, JobRow, JobWritten, Prepaid, Task},
     },
-    store::{self, job_costs, jobs},
+    store::{self, job_costs, jobs, proposals, requests},
 };
 
 use super::{messages::*, reader::ReadOp, reads::read_op, writer::WriteOp, writes::write_op};
@@ -47,6 +49,9 @@ write_op!(AddEgress -> (), |_| "add_egress", |op, db, _boot| jobs::add_egress(db
 write_op!(ExpireJobs -> Vec<(JobId, ApprovalId)>, |_| "expire_jobs", |op, db, _boot| {
     jobs::expire(db, op.now)
 });
+write_op!(NoteRequest -> (), |_| "note_request", |op, db, _boot| {
+    requests::note(db, &op.job, &op.watch, op.now)
+});
 
 read_op!(LoadJob -> JobRow, |op, db| jobs::load(db, &op.job));
 read_op!(OpenJobs -> Vec<Task>, |_op, db| jobs::open(db));
@@ -55,3 +60,6 @@ read_op!(ListTasks -> (Vec<Task>, u64), |op, db| jobs::list(db, &op.filter, op.l
 read_op!(ListEgress -> (Vec<EgressRecord>, u64), |op, db| {
     jobs::list_egress(db, &op.job, op.limit, op.offset)
 });
+read_op!(WatchedRequests -> Vec<(Task, Watch)>, |op, db| requests::watched(db, op.limit));
+read_op!(BotDay -> (Amount, Amount), |op, db| job_costs::bot_day(db, &op.bot, window(op.now)));
+read_op!(WaitingProposals -> u64, |op, db| proposals::waiting(db, &op.bot));

@@ -7,7 +7,7 @@ use crate::{
     domain::{
         branch::BranchName,
         job::{Candidate, Event, VerifyRun, words},
-        review::{Finding, Severity},
+        review::{Finding, ReviewLimits, Severity},
     },
     ports::{
         forge::{ForgeError, NewRequest, Opened},
@@ -79,7 +79,9 @@ async fn sealed(work: &Work) -> Result<Event, Stop> {
         Sealed::Commit(commit) => commit,
         Sealed::Unchanged => return Ok(Event::Unchanged),
     };
-    let inspection = repos.inspect(job.clone(), commit.clone(), work.kit.settings.review).await?;
+    let submodules = work.project.settings.allow_submodules;
+    let limits = ReviewLimits { submodules, ..work.kit.settings.review };
+    let inspection = repos.inspect(job.clone(), commit.clone(), limits).await?;
     let diff = repos.diff(job, commit, DIFF).await?;
     let mut text = diff.text;
     if diff.cut {

@@ -17,7 +17,7 @@ use crate::{
         engine::{Control, End, Ending, EngineEvent, Limits},
         job::{Event, Phase, words},
     },
-    ports::{engine::Approvals, job_files::LogEvent, job_places::ATTACHMENTS},
+    ports::{job_files::LogEvent, job_places::ATTACHMENTS},
 };
 
 use super::{
@@ -91,7 +91,7 @@ impl JobActor {
             session,
             model: asked.model.clone(),
             limits: Limits { total_ms: u64::from(project.limits.job_minutes) * 60_000, ..settings.engine },
-            approvals: Approvals::Auto,
+            approvals: project.engine_approvals,
         };
         let again = run.prompt.clone();
         let (round, (events, told)) = (live.round, mpsc::channel(EVENTS));
@@ -124,6 +124,7 @@ impl JobActor {
                 self.engine_asks(&question.id, &question.tool, &question.input, &question.preview);
                 self.pump(ctx);
             }
+            EngineEvent::Withdrawn { question } => self.engine_asks_no_more(&question, ctx),
             EngineEvent::Result(ending) => self.engine_over(round, prompt, ending, ctx),
             _ => {}
         }
@@ -131,6 +132,7 @@ impl JobActor {
 
     fn engine_over(&mut self, round: u64, prompt: &str, ending: Ending, ctx: &mut Context<Self>) {
         let Ending { ok, text, end, .. } = ending;
+        self.withdraw_tools();
         match end {
             _ if ok => {
                 if let Some(live) = &mut self.live {

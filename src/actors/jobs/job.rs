@@ -155,7 +155,8 @@ impl JobActor {
     }
 
     fn loaded(&mut self, row: JobRow, project: Project, ctx: &mut Context<Self>) {
-        let opening = Opening { instruction: row.task.asked.instruction.clone() };
+        let asked = &row.task.asked;
+        let opening = Opening { instruction: asked.instruction.clone(), discovery: asked.discovery };
         let job = match Job::rebuild(opening, &row.entries) {
             Ok(job) => job,
             // The journal is kept as it is, for a person to look at; the actor is parked after a few falls.
@@ -241,8 +242,8 @@ impl JobActor {
             return self.pump(ctx);
         }
         if event == Event::Cancel {
-            // Nothing that was to be done is done any more.
-            live.todo.clear();
+            // Nothing that was to be done is done any more; what was decided stays decided.
+            live.todo.retain(|effect| matches!(effect, Effect::Record(_) | Effect::Withdraw { .. }));
             self.drop_work(ctx);
         }
         let Some(live) = &mut self.live else { return };

@@ -4,8 +4,9 @@
 use actix::prelude::*;
 
 use crate::{
-    actors::kernel::caught,
+    actors::{db::messages::GetBot, kernel::caught},
     domain::{
+        bot::Bot,
         engine::Control,
         job::{Closed, Effect, Event, Phase, Wish},
     },
@@ -52,16 +53,24 @@ impl JobActor {
         }
         live.slot = Slot::Wanted;
         let (asked, limits) = (&live.task.asked, &live.project.settings.limits);
-        let wish = Wish {
+        let mut wish = Wish {
             job: self.id.clone(),
             project: asked.project.clone(),
             of_project: limits.parallel_jobs,
-            // How many stories a bot holds is decided where it claims them.
             bot: None,
             priority: asked.priority,
             at: asked.at,
         };
-        let wanted = self.kit.doors.want_slot.send(WantSlot(wish));
+        let bot = asked.bot.clone().map(|id| self.kit.doors.bot.ask(GetBot { id }));
+        let want = self.kit.doors.want_slot.clone();
+        let wanted = async move {
+            if let Some(bot) = bot {
+                // One that was removed bounds nothing any more; its jobs go on.
+                let bot = bot.await.ok().flatten();
+                wish.bot = bot.map(|bot: Bot| (bot.id, bot.settings.max_concurrent_stories));
+            }
+            want.send(WantSlot(wish)).await
+        };
         ctx.spawn(wanted.into_actor(self).map(move |granted, actor, ctx| {
             let Some(live) = &mut actor.live else { return };
             match granted {

@@ -1,6 +1,6 @@
 //! Making a job's workspace and sandbox ready for its engine.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, pin::pin};
 
 use bytes::Bytes;
 
@@ -29,11 +29,22 @@ pub(super) async fn prepare(work: Work) -> Event {
 }
 
 async fn ready(work: &Work) -> Result<Workspace, Stop> {
-    prove(work).await?;
     let remote = work.remote()?;
     let project = repo::Project { id: work.project.id.to_string(), remote };
-    let branches =
-        work.patiently("reading the repository", || work.kit.repos.update(project.clone())).await?;
+    let update = || work.kit.repos.update(project.clone());
+    // Neither needs the other, and both ask somebody who may take their time. A test of the isolation that began is
+    // carried through: it ends its sandboxes itself.
+    let (mut proof, mut read) = (pin!(prove(work)), pin!(work.patiently("reading the repository", update)));
+    let branches = tokio::select! {
+        proved = &mut proof => {
+            proved?;
+            read.await?
+        }
+        branches = &mut read => {
+            proof.await?;
+            branches?
+        }
+    };
     let unkept = |error: std::io::Error| Stop::Failed(format!("the home cannot be written: {error}"));
     if work.job.needs_fresh_workspace() {
         work.kit.repos.remove(work.id.to_string()).await?;

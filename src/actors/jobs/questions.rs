@@ -103,6 +103,25 @@ impl JobActor {
         self.ask(name, subject, preview);
     }
 
+    /// The engine waits for that answer no more.
+    pub(super) fn engine_asks_no_more(&mut self, id: &str, ctx: &mut Context<Self>) {
+        let name = ApprovalId::new(format!("{}-{id}", self.id));
+        let Some(live) = &mut self.live else { return };
+        if live.questions.remove(&name).is_some() {
+            live.pending.withdraws.push(name);
+            self.pump(ctx);
+        }
+    }
+
+    /// No engine waits for an answer about its tools any more.
+    pub(super) fn withdraw_tools(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        let is_tool = |subject: &Subject| matches!(subject, Subject::Tool { .. });
+        let gone: Vec<_> =
+            live.questions.extract_if(.., |_, subject| is_tool(subject)).map(|(id, _)| id).collect();
+        live.pending.withdraws.extend(gone);
+    }
+
     /// A person answered, or nobody did in time; the answer is stored.
     pub(super) fn decided(
         &mut self,

@@ -56,10 +56,22 @@ impl JobActor {
         }
     }
 
+    /// Stores all that the job has decided: what came while something was under way stands behind other effects, and its
+    /// state holds it already.
     fn write(&mut self, then: Option<Effect>, ctx: &mut Context<Self>) {
         let (now, lease_ms) = (self.kit.clock.now(), self.kit.settings.lease_ms);
         let Some(live) = &mut self.live else { return };
         live.busy = true;
+        for effect in std::mem::take(&mut live.todo) {
+            match effect {
+                Effect::Record(entries) => live.pending.entries.extend(entries),
+                Effect::Withdraw { approval } => {
+                    live.questions.remove(&approval);
+                    live.pending.withdraws.push(approval);
+                }
+                other => live.todo.push_back(other),
+            }
+        }
         let Pending { entries, asks, withdraws, uses, touch: _, waiting } = std::mem::take(&mut live.pending);
         let step = JobWrite {
             job: self.id.clone(),

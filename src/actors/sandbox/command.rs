@@ -17,8 +17,9 @@ use crate::ports::sandbox::{Exec, ExecSpec};
 /// Runs what follows the seconds in a process group of its own, both outputs in one, reading nothing. Its time over, the
 /// group is asked to end, and killed 5 seconds later.
 const IN_TIME: &str = "s=$1; shift; exec 2>&1 </dev/null; exec timeout -k 5 \"$s\" \"$@\"";
-/// A line for the better shell.
-const SHELL: &str = "if command -v bash >/dev/null; then exec bash -c \"$1\"; fi; exec sh -c \"$1\"";
+/// The same for a line, in the better shell. Each program more takes its time in gVisor.
+const LINE_IN_TIME: &str = "exec 2>&1 </dev/null; shell=sh; command -v bash >/dev/null && shell=bash; \
+                            exec timeout -k 5 \"$1\" \"$shell\" -c \"$2\"";
 /// What `timeout` says of a command that it ended: asked to, and killed.
 const ENDED: [i64; 2] = [124, 137];
 /// Longest time of a command.
@@ -43,15 +44,16 @@ pub(super) async fn run(
     let seconds = timeout_ms.div_ceil(1_000).clamp(1, LONGEST);
     let began = Instant::now();
     let over = began + Duration::from_secs(seconds) + SLACK;
-    let mut argv = ["sh", "-c", IN_TIME, "sh"].map(str::to_owned).to_vec();
-    argv.push(seconds.to_string());
-    match program {
-        Program::Shell(line) => argv.extend(["sh", "-c", SHELL, "sh", &line].map(str::to_owned)),
+    let (script, words) = match program {
+        Program::Shell(line) => (LINE_IN_TIME, vec![line]),
         Program::Argv(words) if words.is_empty() => {
             return Err(BenchError::Failed("there is no program to run".into()));
         }
-        Program::Argv(words) => argv.extend(words),
-    }
+        Program::Argv(words) => (IN_TIME, words),
+    };
+    let mut argv = ["sh", "-c", script, "sh"].map(str::to_owned).to_vec();
+    argv.push(seconds.to_string());
+    argv.extend(words);
     let mut tail = Tail::new(max_output.min(MOST));
     let work = async {
         let exec = place.sandbox.exec(ExecSpec { argv, env, ..ExecSpec::default() }).await?;

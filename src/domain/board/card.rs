@@ -20,6 +20,8 @@ pub enum Evidence {
     Continued,
     /// It is where it was to go.
     Done,
+    /// Its pull request was merged.
+    Merged,
     /// It did not work.
     Failed {
         /// Why.
@@ -45,7 +47,7 @@ pub struct Played {
 
 /// What a step of the job that works, or worked, under `token` does to the card. `role` is that of its column. `None`
 /// when it is not the job's any more: it was claimed again, or a person put it into the backlog or said that it is
-/// done.
+/// done; and when a job is stopped whose story was given back before: it is free, and stays so.
 pub fn play(
     story: &Story,
     role: Option<ColumnRole>,
@@ -56,11 +58,19 @@ pub fn play(
     if story.token != token || matches!(role, Some(ColumnRole::Backlog | ColumnRole::Done)) {
         return None;
     }
+    let given_back = story.claim.is_none() && role == Some(ColumnRole::Todo);
+    if given_back && matches!(evidence, Evidence::Stopped { .. }) {
+        return None;
+    }
     let unless_there = |to| (role != Some(to)).then_some(Goes { to, top: false });
     let played = match evidence {
         Evidence::Passed | Evidence::Done => {
             let (story, goes) = settle(story, &Outcome::Finished, max_failures);
             Played { story, goes: unless_there(goes.to), action: "finished" }
+        }
+        Evidence::Merged => {
+            let story = Story { claim: None, blocked: None, ..story.clone() };
+            Played { story, goes: unless_there(ColumnRole::Done), action: "merged" }
         }
         Evidence::SentBack => {
             Played { story: story.clone(), goes: unless_there(ColumnRole::InProgress), action: "sent_back" }
@@ -115,6 +125,8 @@ mod tests {
             (InProgress, Evidence::Done, to(Review, false), "finished"),
             (Todo, Evidence::Done, to(Review, false), "finished"),
             (Review, Evidence::Done, None, "finished"),
+            (Review, Evidence::Merged, to(Done, false), "merged"),
+            (Todo, Evidence::Merged, to(Done, false), "merged"),
             (Review, Evidence::SentBack, to(InProgress, false), "sent_back"),
             (InProgress, Evidence::SentBack, None, "sent_back"),
             (Todo, Evidence::Continued, to(InProgress, false), "continued"),
@@ -128,10 +140,22 @@ mod tests {
     }
 
     #[test]
+    fn a_story_that_was_given_back_stays_free_when_its_job_is_stopped() {
+        let free = Story { claim: None, ..held() };
+        assert_eq!(play(&free, Some(ColumnRole::Todo), 1, &stopped(), 3), None);
+        assert!(
+            play(&free, Some(ColumnRole::Review), 1, &stopped(), 3).is_some(),
+            "a person wanted none of it"
+        );
+        assert!(play(&held(), Some(ColumnRole::Todo), 1, &stopped(), 3).is_some(), "it is still held");
+    }
+
+    #[test]
     fn a_claim_ends_with_the_work_and_is_kept_while_it_goes_on() {
         for (evidence, kept) in [
             (Evidence::Passed, false),
             (Evidence::Done, false),
+            (Evidence::Merged, false),
             (Evidence::SentBack, true),
             (Evidence::Continued, true),
             (failed(), false),

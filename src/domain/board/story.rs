@@ -333,7 +333,7 @@ fn fields(story: &Story) -> [(&'static str, Value); 15] {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn story(id: &str, column: &str) -> Story {

@@ -1,6 +1,10 @@
 //! Coding bots: what they are called, how they work, whether they do.
 
+pub mod duty;
+pub mod instruction;
 pub mod journal;
+pub mod proposals;
+pub mod requests;
 
 use serde::{Deserialize, Serialize};
 

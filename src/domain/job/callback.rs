@@ -2,7 +2,16 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::domain::gateway::{address, hosts::Host};
+use serde_json::json;
+
+use super::{
+    entry::{Entry, Outcome},
+    task::{JobWrite, Task},
+};
+use crate::domain::{
+    gateway::{address, hosts::Host},
+    ids::ApprovalId,
+};
 
 /// Longest address, in bytes.
 const LONGEST: usize = 2_000;
@@ -61,6 +70,32 @@ pub fn check_callback(url: &str, private: bool) -> Result<(), BadCallback> {
         None => Host::parse(host).is_ok_and(|name| !local.iter().any(|end| name.as_str().ends_with(end))),
     };
     if public || private { Ok(()) } else { Err(BadCallback::Private(host.to_owned())) }
+}
+
+/// What is posted to a task's address after a step: that it needs an answer, or is over. Nothing for other steps.
+pub fn callbacks(task: &Task, step: &JobWrite) -> Vec<String> {
+    let asked = step
+        .asks
+        .iter()
+        .map(|question| ("task:approval_required", Some(&question.id), question.preview.as_str()));
+    let ended = step.entries.iter().filter_map(|entry| match entry {
+        Entry::Ended { closed } => {
+            let good = matches!(closed.outcome, Outcome::Done | Outcome::Unchanged);
+            Some((if good { "task:completed" } else { "task:failed" }, None, closed.text.as_str()))
+        }
+        _ => None,
+    });
+    let (asked_for, head) = (&task.asked, &step.head);
+    let told = |(event, approval, text): (&str, Option<&ApprovalId>, &str)| {
+        json!({
+            "type": event, "jobId": asked_for.id, "projectId": asked_for.project, "title": asked_for.title,
+            "status": head.state, "text": text, "approvalId": approval, "branch": head.branch,
+            "commitSha": head.candidate.as_ref().map(|candidate| &candidate.commit), "prUrl": head.url,
+            "output": head.claim, "costUsd": task.spent.amount.micros as f64 / 1e6, "timestamp": step.now,
+        })
+        .to_string()
+    };
+    asked.chain(ended).map(told).collect()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod step;
 mod task;
 pub mod words;
 
-pub use callback::{BadCallback, check_callback};
+pub use callback::{BadCallback, callbacks, check_callback};
 pub use entry::{Candidate, Closed, Entry, Outcome, VerifyRun, Wait};
 pub use event::{Effect, Event, Limits};
 pub use slots::{Slots, Wish};
@@ -23,6 +23,9 @@ pub use task::{
     Answered, ForStory, Head, JobRow, JobWrite, JobWritten, NewTask, Prepaid, Prepayment, Priority, Question,
     Settlement, Spent, Task, TaskFilter, Verbosity,
 };
+
+#[cfg(test)]
+pub(crate) use task::tests::task as test_task;
 
 #[cfg(test)]
 mod properties;

@@ -8,6 +8,8 @@ use crate::domain::ids::ApprovalId;
 pub struct Opening {
     /// What is to be done.
     pub instruction: String,
+    /// It only looks: it ends with what its engine says, and nothing is taken out of its sandbox.
+    pub discovery: bool,
 }
 
 /// Where a job stands.
@@ -70,6 +72,7 @@ pub struct JournalFault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub(super) phase: Phase,
+    pub(super) discovery: bool,
     /// What the engine is told next, or was told last.
     pub(super) instruction: String,
     pub(super) session: Option<String>,
@@ -103,6 +106,7 @@ impl Job {
     pub fn new(opening: Opening) -> Self {
         Self {
             phase: Phase::Queued,
+            discovery: opening.discovery,
             wanted: opening.instruction.clone(),
             instruction: opening.instruction,
             session: None,

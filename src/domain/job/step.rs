@@ -29,6 +29,11 @@ impl Job {
             (Phase::Preparing, Event::NotPrepared { why }) => self.end(Outcome::Failed, why),
             (Phase::Preparing, Event::NoIsolation { why }) => self.park(Wait::Isolation { why }),
             (Phase::Running, Event::Session { id }) => self.record(vec![Entry::Session { id }], vec![]),
+            (Phase::Running, Event::EngineEnded { claim }) if self.discovery => {
+                let mut effects = self.record(vec![Entry::EngineEnded { claim }], vec![]);
+                effects.extend(self.end(Outcome::Done, "it looked around, and changed nothing".into()));
+                effects
+            }
             (Phase::Running, Event::EngineEnded { claim }) => {
                 self.record(vec![Entry::EngineEnded { claim }], vec![Effect::Verify])
             }
@@ -126,9 +131,15 @@ impl Job {
         self.record(entries, vec![Effect::StartEngine { instruction, session }])
     }
 
+    /// The question is stored with the commit that it is about, so that nobody sees the one without the other. What
+    /// leaves unasked does so when the sandbox is gone.
     fn committed(&mut self, limits: &Limits, candidate: Candidate) -> Vec<Effect> {
-        let mut effects = self.record(vec![Entry::Committed { candidate }], vec![Effect::EndSandbox]);
-        effects.extend(self.ask_or_push(limits));
+        let mut effects = self.record(vec![Entry::Committed { candidate }], vec![]);
+        let next = self.ask_or_push(limits);
+        let asks = matches!(next.first(), Some(Effect::Ask { .. }));
+        let place = effects.len() + usize::from(asks);
+        effects.extend(next);
+        effects.insert(place, Effect::EndSandbox);
         effects
     }
 

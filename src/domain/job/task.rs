@@ -118,6 +118,8 @@ pub struct NewTask {
     pub story: Option<ForStory>,
     /// Files that lie in the workspace.
     pub attachments: Vec<FileRef>,
+    /// It only looks and proposes stories: nothing of what it changes is taken over.
+    pub discovery: bool,
     /// When.
     pub at: Millis,
 }
@@ -147,6 +149,12 @@ pub struct Head {
 }
 
 impl Head {
+    /// Somebody works on it, or will: it does not wait for a person's word about work that came out, and is not on its
+    /// way out.
+    pub fn at_work(&self) -> bool {
+        !self.over && !matches!(self.state.as_str(), "awaiting_approval" | "pushing" | "requesting")
+    }
+
     /// What the row of this job says.
     pub fn of(job: &Job) -> Self {
         let (outcome, text) = match job.phase() {
@@ -341,13 +349,14 @@ pub(crate) mod tests {
             bot: None,
             story: None,
             attachments: vec![],
+            discovery: false,
             at: 1,
         }
     }
 
     #[test]
     fn a_row_says_where_the_job_stands_and_words_are_read_as_they_are_written() {
-        let mut job = Job::new(super::super::Opening { instruction: "x".into() });
+        let mut job = Job::new(super::super::Opening { instruction: "x".into(), discovery: false });
         assert_eq!(Head::of(&job).state, "queued");
         job.step(&super::super::tests::LIMITS, super::super::Event::Cancel);
         let head = Head::of(&job);
@@ -360,6 +369,17 @@ pub(crate) mod tests {
         }
         for verbosity in [Verbosity::Quiet, Verbosity::Normal, Verbosity::Verbose] {
             assert_eq!(Verbosity::parse(verbosity.as_str()), Some(verbosity));
+        }
+        let standing = |state: &str, over| Head { state: state.into(), over, ..Head::default() };
+        for (state, over, at_work) in [
+            ("queued", false, true),
+            ("running", false, true),
+            ("parked", false, true),
+            ("awaiting_approval", false, false),
+            ("pushing", false, false),
+            ("done", true, false),
+        ] {
+            assert_eq!(standing(state, over).at_work(), at_work, "{state}");
         }
         let quiet = serde_json::from_str::<Head>("{}").unwrap();
         assert_eq!(quiet, Head::default());

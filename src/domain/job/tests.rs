@@ -7,7 +7,7 @@ pub(super) const LIMITS: Limits =
     Limits { restarts: 2, rounds: 1, needs_approval: true, pushes: true, requests: true };
 
 pub(super) fn opening() -> Opening {
-    Opening { instruction: "mend the test".into() }
+    Opening { instruction: "mend the test".into(), discovery: false }
 }
 
 pub(super) fn candidate(tree: &str) -> Candidate {
@@ -286,4 +286,29 @@ fn what_could_not_be_pushed_may_be_outdated_when_it_is_tried_again_and_is_never_
     assert!(world.job.may_be_outdated() && !world.job.needs_fresh_workspace());
     world.prepared();
     assert!(!world.job.may_be_outdated());
+}
+
+#[test]
+fn a_look_for_work_ends_with_its_engine_and_nothing_is_taken_out() {
+    let opening = Opening { discovery: true, ..opening() };
+    let mut job = Job::new(opening.clone());
+    let mut entries = Vec::new();
+    for event in [
+        Event::Claimed,
+        Event::Prepared { base: "b".into(), branch: "atoll/1-look".into() },
+        Event::EngineEnded { claim: "I propose much".into() },
+    ] {
+        for effect in job.step(&LIMITS, event) {
+            match effect {
+                Effect::Record(more) => entries.extend(more),
+                Effect::Verify | Effect::Commit | Effect::Ask { .. } | Effect::Push { .. } => {
+                    panic!("{effect:?}")
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(job.phase().as_str(), "done");
+    assert_eq!((job.claim(), job.candidate()), ("I propose much", None));
+    assert_eq!(Job::rebuild(opening, &entries), Ok(job));
 }

@@ -69,6 +69,9 @@ pub fn argv(run: &EngineRun, workspace: &str) -> Vec<String> {
         "web_search=\"disabled\"".to_owned(),
         "check_for_update_on_startup=false".to_owned(),
         "analytics.enabled=false".to_owned(),
+        // Its catalogues are looked for on the internet, each time, and nobody asked for them.
+        "features.plugins=false".to_owned(),
+        "features.apps=false".to_owned(),
     ];
     let mut argv = vec!["codex".to_owned(), "app-server".to_owned()];
     argv.extend(overrides.into_iter().flat_map(|value| ["-c".to_owned(), value]));

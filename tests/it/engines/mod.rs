@@ -3,8 +3,7 @@
 mod fakes;
 mod golden;
 pub(crate) mod host;
-#[cfg(feature = "real-clis")]
-mod models;
+pub(crate) mod models;
 mod native;
 mod noise;
 #[cfg(feature = "real-clis")]

@@ -9,6 +9,7 @@ mod kit;
 mod life;
 mod many;
 mod plain;
+mod questions;
 mod work;
 
 pub(crate) use life::KILLS;

@@ -1,6 +1,6 @@
 //! Sandboxes in real gVisor: what holds, what bites, what is left behind. `scripts/services` starts what they need.
 
-mod bench;
+pub(crate) mod bench;
 mod building;
 mod caches;
 mod configured;

@@ -1,6 +1,7 @@
 //! Coding tasks over REST and on the command line, with the real binary. Where jobs stand is written into the store, and
 //! their logs into the home, as the jobs themselves do it.
 
+mod callbacks;
 mod cli;
 mod logs;
 mod rest;
@@ -49,6 +50,7 @@ fn task(id: &str) -> NewTask {
         bot: None,
         story: None,
         attachments: Vec::<FileRef>::new(),
+        discovery: false,
         at: 1_790_000_000_000,
     }
 }
@@ -96,7 +98,7 @@ fn over(outcome: Outcome, text: &str) -> Entry {
 /// Stores that a job went so far, with the question that it asks.
 fn goes(site: &Site, id: &str, before: &[Entry], entries: Vec<Entry>) {
     let all = [before, &entries].concat();
-    let opening = Opening { instruction: "mend the test".into() };
+    let opening = Opening { instruction: "mend the test".into(), discovery: false };
     let head = Head::of(&Job::rebuild(opening, &all).unwrap());
     let job = JobId::new(id);
     let asks = entries.iter().filter_map(|entry| match entry {
@@ -169,27 +171,5 @@ async fn the_log_of_a_task_is_as_long_as_it_may_be() {
         assert!(bytes <= most * 1024 * 1024 && bytes > (most * 1024 - 700) * 1024, "{bytes} of {most} MiB");
         let first = files.read(&JobId::new("j"), 0, 1).await.unwrap().lines.remove(0).seq;
         assert!(first > 0, "the oldest are let go");
-    }
-}
-
-#[tokio::test]
-async fn a_callback_goes_to_the_internet_unless_others_are_allowed() {
-    for (config, private) in [("", 400), ("\njobs: {private_callbacks: true}", 503)] {
-        let site = Site::new(&format!("llm: {{provider: rehearsal}}{config}"));
-        let server = site.start();
-        let owner = User::new(&server.base, &site.key("me", "owner"));
-        crate::board::made(&owner, "/api/v1/projects", json!({"name": "App", "repoUrl": "/srv/app.git"}))
-            .await;
-        for (url, status) in [
-            ("https://ci.example.org/hook", 503),
-            ("http://127.0.0.1:9/hook", private),
-            ("http://localhost/hook", private),
-            ("ftp://ci.example.org", 400),
-        ] {
-            let body = json!({"projectId": "app", "instruction": "x", "callbackUrl": url});
-            let (got, answer) = owner.post("/api/v1/tasks", body).await;
-            // What fits reaches the jobs, of which there are none yet.
-            assert!(got == status || (status == 503 && got == 201), "{url}: {got} {answer}");
-        }
     }
 }

@@ -24,7 +24,8 @@ use atoll::{
         scheduler::messages::Tick,
     },
     app::{Assembled, Base, Coding, Doors, Parts, assemble},
-    config,
+    channels::CallbackChannel,
+    config::{self, Secret},
     domain::{
         Millis,
         ids::{ConversationId, InboundId, UserId},
@@ -309,6 +310,7 @@ impl Town {
             config,
             models,
             coding,
+            callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, clock.clone())),
             skills: Arc::new(shed),
             personas: Arc::new(stage),
         });

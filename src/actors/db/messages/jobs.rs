@@ -3,6 +3,8 @@
 use crate::domain::{
     Millis,
     audit::Act,
+    bot::requests::Watch,
+    budget::Amount,
     gateway::EgressRecord,
     ids::*,
     job::{JobRow, JobWrite, JobWritten, NewTask, Prepaid, Prepayment, Settlement, Task, TaskFilter},
@@ -71,4 +73,28 @@ message!(
         job: JobId, /// How many at most.
         limit: usize, /// How many to skip.
         offset: usize } -> (Vec<EgressRecord>, u64)
+);
+message!(
+    /// Notes what was seen of a job's pull request; one that was merged takes the card of its story to Done.
+    NoteRequest { /// The job.
+        job: JobId, /// What was seen.
+        watch: Watch, /// When.
+        now: Millis } -> ()
+);
+message!(
+    /// Jobs that are done and whose pull request may still be open, with what was seen of it; the one that was not
+    /// looked at for the longest time first.
+    WatchedRequests { /// How many at most.
+        limit: usize } -> Vec<(Task, Watch)>
+);
+message!(
+    /// What a bot spent today, and what was added to its cap.
+    BotDay { /// Which.
+        bot: BotId, /// When.
+        now: Millis } -> (Amount, Amount)
+);
+message!(
+    /// How many stories that a bot proposed wait in the backlog.
+    WaitingProposals { /// Whose.
+        bot: BotId } -> u64
 );

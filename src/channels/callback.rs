@@ -1,0 +1,161 @@
+//! The channel of callbacks: what happens to a task is posted to the address that was given with it, signed.
+//!
+//! `X-Signature` is the HMAC-SHA256 (RFC 2104) of the body in hexadecimal digits, under `channels.webhook.secret`;
+//! `X-Timestamp` the time of this attempt in seconds since the epoch; `X-Delivery-Id` the same for every attempt at the
+//! same delivery, so that the other side knows a repeat.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use sha2::Sha256;
+
+use crate::{
+    config::Secret,
+    domain::{
+        gateway::address,
+        job::check_callback,
+        outbound::{Body, CALLBACK_CHANNEL, OutboxRow, Sent},
+    },
+    net::{BuildError, guarded_client},
+    ports::{
+        channel::{Channel, Resend},
+        clock::Clock,
+    },
+};
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a receiver that says no further is left alone, in milliseconds, when it does not say itself.
+const PAUSE: u64 = 15_000;
+
+/// The adapter.
+pub struct CallbackChannel {
+    /// Built when it is first needed: it reads all certificates of the system.
+    client: OnceLock<reqwest::Client>,
+    private: bool,
+    secret: Secret,
+    clock: Arc<dyn Clock>,
+}
+
+impl CallbackChannel {
+    /// Signs with this secret. `private`: addresses that are not public may be posted to.
+    pub fn new(secret: Secret, private: bool, clock: Arc<dyn Clock>) -> Self {
+        Self { client: OnceLock::new(), private, secret, clock }
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, BuildError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = guarded_client((!self.private).then(|| Arc::new(PublicOnly)))?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+impl Channel for CallbackChannel {
+    fn name(&self) -> &'static str {
+        CALLBACK_CHANNEL
+    }
+
+    fn resend(&self) -> Resend {
+        Resend::Safe
+    }
+
+    fn send(&self, row: Arc<OutboxRow>) -> BoxFuture<'static, Sent> {
+        let Body::Callback { url, payload } = row.message.body.clone() else {
+            return Box::pin(async { Sent::Refused("only callbacks are posted".into()) });
+        };
+        // The configuration may have changed since the task was given, and an address in numbers asks no resolver.
+        if let Err(bad) = check_callback(&url, self.private) {
+            return Box::pin(async move { Sent::Refused(bad.to_string()) });
+        }
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(error) => {
+                return Box::pin(async move { Sent::Later { after_ms: PAUSE, why: error.to_string() } });
+            }
+        };
+        let request = client
+            .post(url)
+            .timeout(PATIENCE)
+            .header("content-type", "application/json")
+            .header("x-delivery-id", row.id.to_string())
+            .header("x-timestamp", (self.clock.now() / 1_000).to_string())
+            .header("x-signature", signature(&self.secret, payload.as_bytes()))
+            .body(payload);
+        Box::pin(async move {
+            match request.send().await {
+                Ok(answer) => judged(answer.status(), retry_after(&answer)),
+                // The address is the user's own, but a log is not the place for what may be in it.
+                Err(error) => Sent::Later { after_ms: PAUSE, why: error.without_url().to_string() },
+            }
+        })
+    }
+}
+
+/// The signature of a body.
+fn signature(secret: &Secret, body: &[u8]) -> String {
+    // A key of any length is taken (RFC 2104, 2).
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()) else {
+        return String::new();
+    };
+    mac.update(body);
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn retry_after(answer: &reqwest::Response) -> Option<u64> {
+    let seconds = answer.headers().get("retry-after")?.to_str().ok()?.parse::<u64>().ok()?;
+    Some(seconds.min(3_600) * 1_000)
+}
+
+fn judged(status: reqwest::StatusCode, retry_after: Option<u64>) -> Sent {
+    let why = format!("the receiver answered {status}");
+    match status.as_u16() {
+        200..=299 => Sent::Done,
+        408 | 425 | 429 | 500.. => Sent::Later { after_ms: retry_after.unwrap_or(PAUSE), why },
+        _ => Sent::Refused(why),
+    }
+}
+
+/// Finds addresses, and gives only public ones: checked here, where the connection is made from them.
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let addresses: Vec<_> = found.iter().map(SocketAddr::ip).collect();
+            address::check(&addresses)?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_that_of_the_standard() {
+        // RFC 4231, test case 2.
+        let signed = signature(&Secret::new("Jefe"), b"what do ya want for nothing?");
+        assert_eq!(signed, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_what_is_refused_is_not() {
+        let of = |code: u16, after| judged(reqwest::StatusCode::from_u16(code).unwrap(), after);
+        assert_eq!(of(204, None), Sent::Done);
+        assert!(matches!(of(503, None), Sent::Later { after_ms: PAUSE, .. }));
+        assert!(matches!(of(429, Some(2_000)), Sent::Later { after_ms: 2_000, .. }));
+        for code in [301, 400, 401, 404, 410] {
+            assert!(matches!(of(code, None), Sent::Refused(_)), "{code}");
+        }
+    }
+}
