@@ -133,11 +133,15 @@ impl Sandbox for DockerSandbox {
     fn exec(&self, spec: ExecSpec) -> BoxFuture<'static, Result<Exec, SandboxError>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            let fate = shared.fate.subscribe();
+            let mut fate = shared.fate.subscribe();
             let now = fate.borrow().clone();
             match now {
                 Fate::Alive => exec::start(&shared.connection, &shared.id, spec, fate).await,
-                Fate::Ending => Err(SandboxError::Gone("it is being ended".into())),
+                // Its end is near, and says why.
+                Fate::Ending => {
+                    let why = tokio::time::timeout(END, gone(&mut fate)).await;
+                    Err(SandboxError::Gone(why.unwrap_or_else(|_| "it is being ended".into())))
+                }
                 Fate::Dead(why) => Err(SandboxError::Gone(why)),
             }
         })

@@ -154,6 +154,10 @@ impl JobActor {
                     "the engine did not end in the time that the project gives a job (limits.jobMinutes)";
                 self.hear(Event::EngineFailed { why: why.into() }, ctx);
             }
+            End::Hung => {
+                let why = "the engine was silent for too long (jobs.quiet_minutes, or jobs.command_minutes in a tool)";
+                self.hear(Event::EngineLost { why: why.into() }, ctx);
+            }
             end if end.may_resume() => self.hear(Event::EngineLost { why: text }, ctx),
             _ => self.hear(Event::EngineFailed { why: format!("the engine failed: {text}") }, ctx),
         }

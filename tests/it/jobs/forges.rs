@@ -11,20 +11,20 @@ use crate::{
 
 #[tokio::test]
 async fn what_is_approved_is_pushed_over_http_and_asked_to_be_merged_at_each_forge() {
-    for (kind, forge, api) in [
-        ("github", github_mock(), ""),
-        ("gitea", gitea_mock(), "/api/v1"),
-        ("gitlab", gitlab_mock(), "/api/v4"),
+    for (kind, forge, api, path) in [
+        ("github", github_mock(), "", "ann/app"),
+        ("gitea", gitea_mock(), "/api/v1", "ann/app"),
+        ("gitlab", gitlab_mock(), "/api/v4", "g/s/app"),
     ] {
         let site = Site::new(&config("llm: {provider: rehearsal}", "")).env("FORGE_TOKEN", TOKEN);
         let user = if kind == "gitlab" { "oauth2" } else { "x-access-token" };
         let server = GitServer::start_for(user, site.beside(), TOKEN, |_| None);
-        let remote = remote(site.beside(), "ann/app");
+        let remote = remote(site.beside(), path);
         sh("git --git-dir \"$1\" config http.receivepack true", &remote);
         let shop = Shop::at(site).await;
         let api = format!("{}{api}", forge.http.url());
         let forge_body = json!({"kind": kind, "apiUrl": api, "tokenEnv": "FORGE_TOKEN"});
-        shop.project_at("app", &server.url("ann/app.git"), json!({"forge": forge_body})).await;
+        shop.project_at("app", &server.url(&format!("{path}.git")), json!({"forge": forge_body})).await;
         let id = shop.give("write `a.txt` with `one`").await;
         let done = shop.approve(&id).await;
         assert!(done["prUrl"].as_str().is_some_and(|url| url.starts_with("https://")), "{kind}: {done:#}");

@@ -38,8 +38,10 @@ const ASKING: &[&str] = &["commit:add_egress", "commit:job_noted", "commit:expir
 const PARKED: &[&str] = &["commit:job_parked", "commit:decide", "commit:job_unparked"];
 const SCHEDULED: &[&str] = &["commit:create_schedule", "commit:change_schedule", "commit:remove_schedule"];
 
+const DUE: &[&str] = &["commit:schedule_ran"];
+
 /// All of them.
-pub(crate) const KILLS: &[&[&str]] = &[PLAIN, ASKING, PARKED, SCHEDULED];
+pub(crate) const KILLS: &[&[&str]] = &[PLAIN, ASKING, PARKED, SCHEDULED, DUE];
 
 /// What must be so in the store after any crash: each statement counts what is wrong.
 const WRONG: &[&str] = &[
@@ -388,4 +390,38 @@ async fn schedules_survive() {
     }
     lives.is_through();
     assert_eq!(lives.shop.site.number("SELECT count(*) FROM task_schedules"), 0);
+}
+
+#[tokio::test]
+async fn a_time_that_was_due_gives_one_task_whatever_dies() {
+    let site = Site::new(&config("llm: {provider: rehearsal}", "jobs: {restarts: 100}"));
+    let mut lives = Lives::new(site, &[]);
+    lives.shop.project(json!({})).await;
+    let body = json!({"projectId": "app", "instruction": "run `true`", "cronExpression": "0 3 * * *"});
+    lives.sure("POST", "/api/v1/scheduled-tasks", body).await;
+    lives.shop.stop();
+    // Its time came a moment ago.
+    let due = "UPDATE task_schedules SET next_run_at = created_at";
+    lives.shop.site.store().execute(due, []).unwrap();
+    lives.kills = DUE.iter().flat_map(|kill| both(kill)).collect::<Vec<_>>().into_iter();
+    lives.rise();
+    until("it dies before it is noted", async || {
+        lives.watch();
+        lives.deaths.len() == 1
+    })
+    .await;
+    until("it dies after it was noted", async || {
+        lives.watch();
+        lives.deaths.len() == 2
+    })
+    .await;
+    lives.is_through();
+    let ran =
+        "SELECT count(*) FROM task_schedules WHERE last_run_at IS NOT NULL AND next_run_at > last_run_at";
+    until("it is noted", async || lives.shop.site.number(ran) == 1).await;
+    let tasks = lives.ask("GET", "/api/v1/tasks", &Value::Null, "").await.1;
+    assert_eq!(tasks["total"], 1, "one time, one task: {tasks:#}");
+    let id = tasks["tasks"][0]["id"].as_str().unwrap().to_owned();
+    lives.ended(&id, "unchanged").await;
+    is_clean(&lives.shop).await;
 }
