@@ -31,8 +31,10 @@ use crate::{
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How long a receiver that says no further is left alone, in milliseconds, when it does not say itself.
-const PAUSE: u64 = 15_000;
+/// How long a receiver is left alone after the first attempt, in milliseconds, when it does not say itself; twice as long
+/// after each one more, up to an hour.
+const PAUSE: u64 = 5_000;
+const LONGEST_PAUSE: u64 = 3_600_000;
 
 /// The adapter.
 pub struct CallbackChannel {
@@ -71,6 +73,7 @@ impl Channel for CallbackChannel {
         let Body::Callback { url, payload } = row.message.body.clone() else {
             return Box::pin(async { Sent::Refused("only callbacks are posted".into()) });
         };
+        let pause = pause_after(row.attempts);
         // The configuration may have changed since the task was given, and an address in numbers asks no resolver.
         if let Err(bad) = check_callback(&url, self.private) {
             return Box::pin(async move { Sent::Refused(bad.to_string()) });
@@ -78,7 +81,7 @@ impl Channel for CallbackChannel {
         let client = match self.client() {
             Ok(client) => client,
             Err(error) => {
-                return Box::pin(async move { Sent::Later { after_ms: PAUSE, why: error.to_string() } });
+                return Box::pin(async move { Sent::Later { after_ms: pause, why: error.to_string() } });
             }
         };
         let request = client
@@ -91,9 +94,9 @@ impl Channel for CallbackChannel {
             .body(payload);
         Box::pin(async move {
             match request.send().await {
-                Ok(answer) => judged(answer.status(), retry_after(&answer)),
+                Ok(answer) => judged(answer.status(), retry_after(&answer).unwrap_or(pause)),
                 // The address is the user's own, but a log is not the place for what may be in it.
-                Err(error) => Sent::Later { after_ms: PAUSE, why: error.without_url().to_string() },
+                Err(error) => Sent::Later { after_ms: pause, why: error.without_url().to_string() },
             }
         })
     }
@@ -114,11 +117,16 @@ fn retry_after(answer: &reqwest::Response) -> Option<u64> {
     Some(seconds.min(3_600) * 1_000)
 }
 
-fn judged(status: reqwest::StatusCode, retry_after: Option<u64>) -> Sent {
+/// How long to wait after so many attempts.
+fn pause_after(attempts: u32) -> u64 {
+    PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
+}
+
+fn judged(status: reqwest::StatusCode, after_ms: u64) -> Sent {
     let why = format!("the receiver answered {status}");
     match status.as_u16() {
         200..=299 => Sent::Done,
-        408 | 425 | 429 | 500.. => Sent::Later { after_ms: retry_after.unwrap_or(PAUSE), why },
+        408 | 425 | 429 | 500.. => Sent::Later { after_ms, why },
         _ => Sent::Refused(why),
     }
 }
@@ -151,11 +159,12 @@ mod tests {
     #[test]
     fn what_may_pass_is_tried_again_and_what_is_refused_is_not() {
         let of = |code: u16, after| judged(reqwest::StatusCode::from_u16(code).unwrap(), after);
-        assert_eq!(of(204, None), Sent::Done);
-        assert!(matches!(of(503, None), Sent::Later { after_ms: PAUSE, .. }));
-        assert!(matches!(of(429, Some(2_000)), Sent::Later { after_ms: 2_000, .. }));
+        assert_eq!(of(204, 1), Sent::Done);
+        assert!(matches!(of(503, 7), Sent::Later { after_ms: 7, .. }));
+        assert!(matches!(of(429, 2_000), Sent::Later { after_ms: 2_000, .. }));
+        assert_eq!([0, 1, 2, 5, 12, 99].map(pause_after), [5_000, 5_000, 10_000, 80_000, 3_600_000, 3_600_000]);
         for code in [301, 400, 401, 404, 410] {
-            assert!(matches!(of(code, None), Sent::Refused(_)), "{code}");
+            assert!(matches!(of(code, 1), Sent::Refused(_)), "{code}");
         }
     }
 }

@@ -18,6 +18,7 @@ mod codecs;
 mod commands;
 mod crash;
 mod daemon;
+mod demo;
 mod docs;
 mod engines;
 mod events;

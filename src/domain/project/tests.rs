@@ -124,12 +124,17 @@ fn what_reaches_out_is_known() {
         name: Some("x".into()),
         default_branch: Some("dev".into()),
         verify_commands: Some(vec![]),
-        require_approval: Some(false),
+        require_approval: Some(true),
+        watch_requests: Some(false),
         ..Default::default()
     };
     assert!(!quiet.reaches_out());
     assert!(ProjectChange { forge: Some(None), ..quiet.clone() }.reaches_out());
-    assert!(ProjectChange { limits: Some(Limits::default()), ..quiet }.reaches_out());
+    assert!(ProjectChange { limits: Some(Limits::default()), ..quiet.clone() }.reaches_out());
+    // Nor does a person's word go away without an owner of the place.
+    assert!(ProjectChange { require_approval: Some(false), ..quiet.clone() }.reaches_out());
+    assert!(ProjectChange { watch_requests: Some(true), ..quiet.clone() }.reaches_out());
+    assert!(ProjectChange { allow_submodules: Some(true), ..quiet }.reaches_out());
 }
 
 #[test]

@@ -47,6 +47,25 @@ fn sh(folder: &Path, script: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
+/// Gives a site the evidence of a self-test that another one made: it is about the machine, and takes its time.
+fn take_evidence(site: &Site) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jobs");
+    std::fs::create_dir_all(&folder).unwrap();
+    let shared = folder.join("evidence.json");
+    let lock = std::fs::File::create(folder.join("lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let written = shared.metadata().and_then(|data| data.modified()).ok();
+    let young = written.and_then(|at| at.elapsed().ok()).is_some_and(|age| age < Duration::from_secs(3_600));
+    let own = site.home().join("sandbox/evidence.json");
+    if young {
+        std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+        std::fs::copy(&shared, &own).unwrap();
+    } else {
+        site.say(&["sandbox", "test"]);
+        std::fs::copy(&own, &shared).unwrap();
+    }
+}
+
 impl Place {
     /// With the scripted engine.
     pub(super) async fn open() -> Self {
@@ -56,6 +75,7 @@ impl Place {
     pub(super) async fn with(config: &str) -> Self {
         let site = Site::new(config);
         let key = site.key("me", "owner");
+        take_evidence(&site);
         sh(
             site.beside(),
             "git init -q --bare -b main app.git && git init -q -b main first && cd first && \
