@@ -9,6 +9,7 @@ mod approvals;
 mod attachments;
 mod bench;
 mod board;
+mod bots_at_work;
 mod budgets;
 mod busy;
 mod cancel;

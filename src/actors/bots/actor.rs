@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 
 use crate::{
     actors::{
-        db::messages::{DbError, GetBoard, GetBot, GetStory, ListBots, OpenJobs},
+        db::messages::{DbError, GetBoard, GetStory, ListBots, OpenJobs},
         jobs::messages::{JobOrder, TellJob},
         kernel::{Fallen, Life, Mail, Nursery, Registry, messages::*},
     },
@@ -73,7 +73,7 @@ pub struct Bots {
 
 /// What a look at the store found.
 struct Found {
-    running: BTreeSet<BotId>,
+    states: BTreeMap<BotId, BotState>,
     to_end: Vec<JobId>,
 }
 
@@ -119,7 +119,8 @@ impl Bots {
             return;
         }
         let take = self.parts.kit.settings.take;
-        let running = if take { found.running } else { BTreeSet::new() };
+        let runs = |(_, state): &(&BotId, &BotState)| take && **state == BotState::Running;
+        let running: Vec<BotId> = found.states.iter().filter(runs).map(|(bot, _)| bot.clone()).collect();
         let Some(pollers) = &mut self.pollers else { return };
         let names: BTreeSet<Arc<str>> = running.iter().map(name_of).collect();
         for (name, handle) in pollers.living().filter(|(name, _)| !names.contains(*name)) {
@@ -128,7 +129,7 @@ impl Bots {
                 actix::spawn(drop_answer(handle.stop.send(Mail::new(stop, vitals))));
             }
         }
-        self.reports.retain(|bot, _| running.contains(bot));
+        self.reports.retain(|bot, _| found.states.contains_key(bot));
         let mut fresh = Vec::new();
         for bot in &running {
             let name = name_of(bot);
@@ -199,34 +200,23 @@ impl Bots {
     }
 }
 
-/// Which bots run, and which jobs are to end: those that are not their bot's business any more, and of bots that were
+/// How bots stand, and which jobs are to end: those that are not their bot's business any more, and of bots that were
 /// stopped or removed just now all that is at work.
 async fn find(kit: Arc<BotsKit>, changed: BTreeSet<BotId>) -> Result<Found, DbError> {
     let doors = &kit.doors;
-    let ask = ListBots {
-        member: None,
-        project: None,
-        state: Some(BotState::Running),
-        limit: usize::MAX,
-        offset: 0,
-    };
-    let (running, _) = doors.bots.ask(ask).await?;
-    let mut states: BTreeMap<BotId, Option<BotState>> = BTreeMap::new();
-    let running: BTreeSet<BotId> = running.into_iter().map(|bot| bot.id).collect();
+    let ask = ListBots { member: None, project: None, state: None, limit: usize::MAX, offset: 0 };
+    let (bots, _) = doors.bots.ask(ask).await?;
+    let states: BTreeMap<BotId, BotState> = bots.into_iter().map(|bot| (bot.id, bot.state)).collect();
     let mut to_end = Vec::new();
     for task in doors.open.ask(OpenJobs {}).await? {
-        let Some(bot) = task.asked.bot.clone().filter(|_| task.head.at_work()) else { continue };
-        if !states.contains_key(&bot) {
-            let found = doors.bot.ask(GetBot { id: bot.clone() }).await?;
-            states.insert(bot.clone(), found.map(|bot| bot.state));
-        }
-        let state = states.get(&bot).copied().flatten();
-        let stopped_now = changed.contains(&bot) && matches!(state, None | Some(BotState::Stopped));
+        let Some(bot) = task.asked.bot.as_ref().filter(|_| task.head.at_work()) else { continue };
+        let state = states.get(bot).copied();
+        let stopped_now = changed.contains(bot) && matches!(state, None | Some(BotState::Stopped));
         if stopped_now || is_to_end(&kit, &task, state).await? {
             to_end.push(task.asked.id);
         }
     }
-    Ok(Found { running, to_end })
+    Ok(Found { states, to_end })
 }
 
 async fn is_to_end(kit: &BotsKit, task: &Task, state: Option<BotState>) -> Result<bool, DbError> {

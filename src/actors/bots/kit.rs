@@ -19,7 +19,7 @@ use super::messages::Polled;
 pub struct BotsDoors {
     /// One bot.
     pub bot: Door<GetBot>,
-    /// Running bots.
+    /// All bots.
     pub bots: Door<ListBots>,
     /// The next story.
     pub claim: Door<ClaimStory>,

@@ -24,12 +24,15 @@ use super::kit::BotsKit;
 /// Most pull requests of one look.
 const PAGE: usize = 50;
 
+/// A project and where its pull requests live; `None` when they cannot be looked at.
+type Place = Option<(Project, Arc<dyn Forge>)>;
+
 /// Looks at all that may still be open; says at how many. A forge that asks to wait, or cannot be reached, is left alone
 /// until the next look.
 pub(super) async fn look(kit: Arc<BotsKit>) -> Result<u64, String> {
     let watched =
         kit.doors.watched.ask(WatchedRequests { limit: PAGE }).await.map_err(|error| error.to_string())?;
-    let mut forges: BTreeMap<ProjectId, Option<Place>> = BTreeMap::new();
+    let mut forges: BTreeMap<ProjectId, Place> = BTreeMap::new();
     let mut looked = 0;
     for (task, watch) in watched {
         let id = task.asked.project.clone();
@@ -56,9 +59,6 @@ pub(super) async fn look(kit: Arc<BotsKit>) -> Result<u64, String> {
     Ok(looked)
 }
 
-/// A project and its forge.
-type Place = (Project, Arc<dyn Forge>);
-
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error(transparent)]
@@ -67,7 +67,7 @@ enum Trouble {
     Store(#[from] DbError),
 }
 
-async fn forge(kit: &BotsKit, id: &ProjectId) -> Option<Place> {
+async fn forge(kit: &BotsKit, id: &ProjectId) -> Place {
     let of = ProjectOf::Id(id.clone());
     let project = kit.doors.project.ask(FindProject { of }).await.ok().flatten()?;
     match kit.origins.forge(&project) {

@@ -26,7 +26,11 @@ async fn a_bot_is_made_changed_started_and_removed_and_keeps_its_state_over_rest
         [("start", "running", true), ("pause", "paused", false), ("start", "running", true)]
     {
         let (_, now) = owner.post(&format!("{path}/loop"), json!({"action": action})).await;
-        assert_eq!(now, json!({"botId": bot["id"], "running": running, "status": status}));
+        let expected = json!({
+            "botId": bot["id"], "running": running, "status": status, "storyIds": [], "jobIds": [], "lastPollAt": null,
+            "waitsFor": null, "lastError": null, "spentTodayUsd": 0.0,
+        });
+        assert_eq!(now, expected);
     }
     server.kill();
     let server = site.start();

@@ -13,7 +13,7 @@ use crate::support::*;
 
 /// A quiet site with the project `app`, and its owner.
 pub(crate) async fn begin() -> (Site, Server, User) {
-    let site = Site::new("llm: {provider: rehearsal}");
+    let site = Site::new("llm: {provider: rehearsal}\njobs: {bots: false}");
     let server = site.start();
     let owner = User::new(&server.base, &site.key("me", "owner"));
     made(&owner, "/api/v1/projects", json!({"name": "App", "repoUrl": "/srv/app.git"})).await;

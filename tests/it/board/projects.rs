@@ -12,7 +12,7 @@ async fn a_project_is_made_with_its_board_read_changed_and_removed() {
         "id": "app", "name": "App", "repoUrl": "/srv/app.git", "defaultBranch": "main",
         "branchStrategy": "feature-per-job", "autoPush": true, "autoCreatePr": true, "requireApproval": true,
         "verifyCommands": [], "setupCommands": [], "allowedHosts": [], "allowedPresets": [], "setupHosts": [],
-        "setupPresets": [], "forge": null, "image": null,
+        "setupPresets": [], "watchRequests": false, "forge": null, "image": null,
         "limits": {"parallelJobs": 1, "maxFailures": 3, "verifyRounds": 2, "jobMinutes": 60, "memoryMib": 4096,
                    "cpus": 2.0},
         "members": [], "createdAt": project["createdAt"], "updatedAt": project["createdAt"],

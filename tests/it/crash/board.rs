@@ -131,7 +131,7 @@ async fn play(life: &mut Life<'_>) {
 #[tokio::test]
 async fn projects_boards_stories_and_bots_survive() {
     for kill in KILLS.iter().flat_map(|kill| super::points::both(kill)) {
-        let site = Site::new("llm: {provider: rehearsal}");
+        let site = Site::new("llm: {provider: rehearsal}\njobs: {bots: false}");
         let key = site.key("me", "owner");
         let server = site.start_with(&[("ATOLL_FAULT", &kill)]);
         let user = User::new(&server.base, &key);

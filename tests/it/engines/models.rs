@@ -30,6 +30,7 @@ pub(crate) enum Step {
     /// Puts a line of a file in the place of another: path, old, new.
     Edit(String, String, String),
     /// Refuses with this status and these words.
+    #[cfg_attr(not(feature = "real-clis"), expect(dead_code, reason = "a gateway refuses by itself"))]
     Refuse(u16, String),
 }
 
