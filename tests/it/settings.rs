@@ -111,7 +111,6 @@ const PROVEN: &[(&str, &str)] = &[
     ("sandbox.processes", "sandbox::a_sandbox_gets_what_the_configuration_gives_it"),
     ("sandbox.tmp_mib", "sandbox::a_sandbox_gets_what_the_configuration_gives_it"),
     ("sandbox.disk_mib", "sandbox::a_sandbox_gets_what_the_configuration_gives_it"),
-<<<<<<< HEAD
     ("jobs.parallel", "jobs::as_many_jobs_run_at_once_as_are_configured"),
     ("jobs.restarts", "jobs::an_engine_that_falls_is_started_again_as_often_as_is_configured"),
     ("jobs.turns", "jobs::an_engine_asks_its_model_as_often_as_is_configured"),
@@ -124,13 +123,11 @@ const PROVEN: &[(&str, &str)] = &[
     ("git.known_hosts", "jobs::repositories_over_ssh_are_opened_with_the_configured_key_and_hosts"),
     ("budgets.job.tokens", "jobs::the_budget_of_a_job_holds_until_an_owner_raises_it"),
     ("budgets.job.usd", "jobs::the_budget_of_a_job_holds_until_an_owner_raises_it"),
-=======
     ("jobs.bots", "bots_at_work::running_bots_leave_stories_to_others_when_the_configuration_says_so"),
     (
         "jobs.request_poll_minutes",
         "bots_at_work::a_merge_takes_the_card_to_done_as_soon_as_the_configuration_lets_it_be_seen",
     ),
->>>>>>> coding-p
     ("jobs.log_mib", "tasks::the_log_of_a_task_is_as_long_as_it_may_be"),
     ("channels.webhook.secret", "tasks::without_a_secret_no_callback_is_taken"),
     ("jobs.private_callbacks", "tasks::a_callback_goes_to_the_internet_unless_others_are_allowed"),
