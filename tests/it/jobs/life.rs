@@ -25,7 +25,6 @@ const PLAIN: &[&str] = &[
     "commit:job_engine_lost",
     "commit:job_verified",
     "commit:job_prepared",
-    "commit:job_committed",
     "commit:job_asked",
     "commit:job_decided",
     "commit:job_pushing",
