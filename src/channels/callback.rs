@@ -162,7 +162,10 @@ mod tests {
         assert_eq!(of(204, 1), Sent::Done);
         assert!(matches!(of(503, 7), Sent::Later { after_ms: 7, .. }));
         assert!(matches!(of(429, 2_000), Sent::Later { after_ms: 2_000, .. }));
-        assert_eq!([0, 1, 2, 5, 12, 99].map(pause_after), [5_000, 5_000, 10_000, 80_000, 3_600_000, 3_600_000]);
+        assert_eq!(
+            [0, 1, 2, 5, 12, 99].map(pause_after),
+            [5_000, 5_000, 10_000, 80_000, 3_600_000, 3_600_000]
+        );
         for code in [301, 400, 401, 404, 410] {
             assert!(matches!(of(code, 1), Sent::Refused(_)), "{code}");
         }

@@ -25,7 +25,6 @@ const PLAIN: &[&str] = &[
     "commit:job_engine_lost",
     "commit:job_verified",
     "commit:job_prepared",
-    "commit:job_committed",
     "commit:job_asked",
     "commit:job_decided",
     "commit:job_pushing",
@@ -39,9 +38,10 @@ const PARKED: &[&str] = &["commit:job_parked", "commit:decide", "commit:job_unpa
 const SCHEDULED: &[&str] = &["commit:create_schedule", "commit:change_schedule", "commit:remove_schedule"];
 
 const DUE: &[&str] = &["commit:schedule_ran"];
+const MERGED: &[&str] = &["commit:note_request"];
 
 /// All of them.
-pub(crate) const KILLS: &[&[&str]] = &[PLAIN, ASKING, PARKED, SCHEDULED, DUE];
+pub(crate) const KILLS: &[&[&str]] = &[PLAIN, ASKING, PARKED, SCHEDULED, DUE, MERGED];
 
 /// What must be so in the store after any crash: each statement counts what is wrong.
 const WRONG: &[&str] = &[
@@ -423,5 +423,48 @@ async fn a_time_that_was_due_gives_one_task_whatever_dies() {
     assert_eq!(tasks["total"], 1, "one time, one task: {tasks:#}");
     let id = tasks["tasks"][0]["id"].as_str().unwrap().to_owned();
     lives.ended(&id, "unchanged").await;
+    is_clean(&lives.shop).await;
+}
+
+#[tokio::test]
+async fn what_became_of_a_pull_request_is_noted_whatever_dies() {
+    let forge = crate::forge::github_mock();
+    let site = Site::new(&config("llm: {provider: rehearsal}", "jobs: {request_poll_minutes: 0.01}"));
+    let server = crate::git::GitServer::start(site.beside(), crate::forge::TOKEN, |_| None);
+    let mut lives = Lives::new(site.env("FORGE_TOKEN", crate::forge::TOKEN), &[]);
+    let remote = remote(lives.shop.site.beside(), "ann/app");
+    sh("git --git-dir \"$1\" config http.receivepack true", &remote);
+    let body = json!({"kind": "github", "apiUrl": forge.http.url(), "tokenEnv": "FORGE_TOKEN"});
+    lives.shop.project_at("app", &server.url("ann/app.git"), json!({"forge": body})).await;
+    let id = lives.shop.give("write `a.txt` with `one`").await;
+    lives.shop.approve(&id).await;
+    lives.shop.stop();
+    {
+        let merged = &mut forge.state.lock().unwrap().requests[0];
+        (merged["state"], merged["merged_at"]) = (json!("closed"), json!("2026-01-01T00:00:00Z"));
+    }
+    let noted = "SELECT count(*) FROM job_requests WHERE state = 'merged'";
+    assert_eq!(lives.shop.site.number(noted), 0);
+    lives.kills = vec!["before_commit:note_request".to_owned()].into_iter();
+    lives.rise();
+    until("it dies before", async || {
+        lives.watch();
+        lives.deaths.len() == 1
+    })
+    .await;
+    until("it is noted by the next life", async || lives.shop.site.number(noted) == 1).await;
+    // Once more, as if it had not been: it dies when it was noted, and that stays.
+    lives.shop.stop();
+    lives.shop.site.store().execute("UPDATE job_requests SET state = 'open'", []).unwrap();
+    lives.kills = vec!["after_commit:note_request".to_owned()].into_iter();
+    lives.rise();
+    until("it dies after", async || {
+        lives.watch();
+        lives.deaths.len() == 2
+    })
+    .await;
+    assert_eq!(lives.shop.site.number(noted), 1);
+    lives.is_through();
+    assert_eq!(forge.state.lock().unwrap().posted.len(), 1);
     is_clean(&lives.shop).await;
 }
