@@ -16,7 +16,7 @@ use super::{
     listing::{self, Changed},
     places::beside,
     process::Input,
-    repos::{GitRepos, check_id},
+    repos::{GitRepos, SEALED, check_id},
 };
 
 /// Most text of a list of files, in bytes.
@@ -25,6 +25,8 @@ const LIST: usize = 128 << 20;
 const MOST_LINKS: usize = 50_000;
 /// Longest diff that is given back, in bytes.
 const LONGEST_DIFF: usize = 16 << 20;
+/// Largest bundle that is given back, in bytes.
+const LONGEST_BUNDLE: usize = 64 << 20;
 
 fn odd() -> RepoError {
     RepoError::Failed("git answers in an odd way".into())
@@ -78,6 +80,20 @@ impl GitRepos {
             Ok(Diff { text: mask_text(&String::from_utf8_lossy(&bytes)), cut })
         })
         .await
+    }
+
+    pub(super) async fn bundle_of(self, job: String, commit: String) -> Result<Vec<u8>, RepoError> {
+        let repo = self.known(&job)?.repo();
+        let (_, base) = self.one_parent(&repo, &commit).await?;
+        if self.resolve(&repo, SEALED).await?.as_deref() != Some(commit.as_str()) {
+            return Err(RepoError::NotThere("the commit is not the one that was sealed last".into()));
+        }
+        let args = ["bundle", "create", "-q", "--version=2", "-", SEALED, &format!("^{base}")];
+        let output = self.git.ok(self.local(&args).at(&repo).keep_first(LONGEST_BUNDLE)).await?;
+        if output.cut {
+            return Err(RepoError::TooLarge("the commit is too large for a bundle".into()));
+        }
+        Ok(output.out)
     }
 
     /// Tree and parent of a commit that has exactly one.

@@ -216,6 +216,10 @@ impl Repos for GitRepos {
         Box::pin(self.clone().diff_of(job, commit, most))
     }
 
+    fn bundle(&self, job: String, commit: String) -> BoxFuture<'static, Result<Vec<u8>, RepoError>> {
+        Box::pin(self.clone().bundle_of(job, commit))
+    }
+
     fn push(&self, push: Push) -> BoxFuture<'static, Result<Pushed, RepoError>> {
         Box::pin(self.clone().push_commit(push))
     }

@@ -286,6 +286,9 @@ pub trait Repos: Send + Sync {
     /// The diff of a commit to its parent, up to so many bytes.
     fn diff(&self, job: String, commit: String, most: usize) -> BoxFuture<'static, Result<Diff, RepoError>>;
 
+    /// The commit that was sealed last as a git bundle: whoever has its parent can fetch it from there.
+    fn bundle(&self, job: String, commit: String) -> BoxFuture<'static, Result<Vec<u8>, RepoError>>;
+
     /// Pushes one commit to one branch. Asks the remote before and after, so that a push that was cut off is not repeated.
     fn push(&self, push: Push) -> BoxFuture<'static, Result<Pushed, RepoError>>;
 

@@ -25,6 +25,8 @@ use super::{
 const OUTPUT: usize = 16_000;
 /// Most bytes of a diff that are kept.
 const DIFF: usize = 4 << 20;
+/// The artefact that holds the work whole; the diff has secrets masked.
+const WORK: &str = "work.bundle";
 /// Most findings that are shown one by one.
 const SHOWN: usize = 40;
 
@@ -82,7 +84,14 @@ async fn sealed(work: &Work) -> Result<Event, Stop> {
     let submodules = work.project.settings.allow_submodules;
     let limits = ReviewLimits { submodules, ..work.kit.settings.review };
     let inspection = repos.inspect(job.clone(), commit.clone(), limits).await?;
-    let diff = repos.diff(job, commit, DIFF).await?;
+    let (diff, bundle) =
+        tokio::join!(repos.diff(job.clone(), commit.clone(), DIFF), repos.bundle(job, commit));
+    match bundle {
+        Ok(bundle) => keep(work, WORK, bundle).await,
+        // Whoever wants the work then has it at the remote.
+        Err(error) => work.note(format!("the work is not kept as a bundle: {error}")),
+    }
+    let diff = diff?;
     let mut text = diff.text;
     if diff.cut {
         text.push_str("\n# The rest is left out: the diff is too long.\n");

@@ -1,6 +1,8 @@
 //! Beginning what a job wants done. Everything that takes time runs beside the actor; its answer counts only while
 //! nothing else was begun since.
 
+use std::time::Duration;
+
 use actix::prelude::*;
 
 use crate::{
@@ -8,17 +10,21 @@ use crate::{
     domain::{
         bot::Bot,
         engine::Control,
-        job::{Closed, Effect, Event, Phase, Wish},
+        job::{Closed, Effect, Event, Phase, Wait, Wish},
     },
     ports::job_files::LogEvent,
 };
 
 use super::{
     deliver,
-    job::{JobActor, Slot},
+    job::{JobActor, Live, Slot},
     messages::{FreeSlot, WantSlot},
     work::{self, Work},
 };
+
+/// When isolation is looked for first, and how long it is left alone at most.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
+const LAST_LOOK: Duration = Duration::from_secs(30 * 60);
 
 impl JobActor {
     /// Begins what an effect asks for.
@@ -37,12 +43,28 @@ impl JobActor {
             Effect::Commit => self.begin(ctx, deliver::take_out),
             Effect::Push { commit } => self.begin(ctx, move |work| deliver::push(work, commit)),
             Effect::OpenRequest => self.begin(ctx, deliver::open_request),
-            Effect::Park { .. } => {}
+            Effect::Park { wait: Wait::Isolation { .. } } => self.look_again(FIRST_LOOK, ctx),
+            Effect::Park { wait: Wait::Budget { .. } } => {}
             Effect::EndSandbox => self.end_sandbox(ctx),
             Effect::Finish { closed } => self.finish(&closed),
             // Taken before: they need no doing.
             Effect::Record(_) | Effect::Ask { .. } | Effect::Withdraw { .. } => {}
         }
+    }
+
+    /// A job that waits for isolation goes on by itself when there is some; it is looked for ever more rarely.
+    fn look_again(&self, after: Duration, ctx: &mut Context<Self>) {
+        ctx.run_later(after, move |actor, ctx| {
+            let waits = |live: &Live| matches!(live.job.phase(), Phase::Parked(Wait::Isolation { .. }));
+            if !actor.live.as_ref().is_some_and(waits) {
+                return;
+            }
+            let test = actor.kit.sandboxes.self_test();
+            ctx.spawn(test.into_actor(actor).map(move |evidence, actor, ctx| match evidence {
+                Ok(evidence) if evidence.holds() => actor.hear(Event::Retry, ctx),
+                _ => actor.look_again((after * 2).min(LAST_LOOK), ctx),
+            }));
+        });
     }
 
     /// Asks for room to run; goes on when there is. `then` prepares: else the job is taken up.

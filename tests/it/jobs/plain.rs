@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::kit::*;
+use crate::support::*;
 
 #[tokio::test]
 async fn a_task_becomes_a_pushed_commit_that_says_who_made_it_and_why() {
@@ -32,4 +33,24 @@ async fn a_task_becomes_a_pushed_commit_that_says_who_made_it_and_why() {
     assert_eq!(git(&remote, "rev-parse main"), first, "nobody else's branch is touched");
     let diff = shop.owner().request(reqwest::Method::GET, &format!("/api/v1/tasks/{id}/diff"));
     assert!(diff.send().await.unwrap().text().await.unwrap().contains("+    return a + b"));
+}
+
+#[tokio::test]
+async fn the_whole_work_can_be_fetched_by_those_who_may_change_it() {
+    let shop = Shop::open().await;
+    let remote = shop.project(json!({})).await;
+    let id = shop.give_with(MEND, json!({"title": "Mend the sum"})).await;
+    let asked = shop.asked(&id).await;
+    let path = format!("/api/v1/tasks/{id}/artefacts/work.bundle");
+    let viewer = User::new(&shop.owner().base, &shop.site.key("vera", "developer"));
+    assert_eq!(
+        shop.owner().patch("/api/v1/projects/app/members/vera", json!({"role": "viewer"})).await.0,
+        200
+    );
+    assert_eq!(viewer.get(&path).await.0, 403, "it holds what the diff masks");
+    let bundle = shop.owner().request(reqwest::Method::GET, &path).send().await.unwrap();
+    let file = shop.site.beside().join("work.bundle");
+    std::fs::write(&file, bundle.bytes().await.unwrap()).unwrap();
+    git(&remote, &format!("fetch -q '{}' refs/atoll/sealed:refs/heads/taken", file.display()));
+    assert_eq!(git(&remote, "rev-parse taken"), asked["commitSha"].as_str().unwrap());
 }
