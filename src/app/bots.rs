@@ -62,6 +62,7 @@ fn bots_doors(doors: &Doors) -> BotsDoors {
         bot: read.get_bot.clone(),
         bots: read.list_bots.clone(),
         claim: write.claim_story.clone(),
+        renew: write.renew_claim.clone(),
         release: write.release_claim.clone(),
         story: read.get_story.clone(),
         stories: read.list_stories.clone(),

@@ -11,14 +11,15 @@ use futures_util::future::join_all;
 
 use crate::{
     actors::{
-        db::messages::{DbError, GetBoard, GetStory, ListBots, OpenJobs},
+        db::messages::{DbError, GetBoard, GetStory, ListBots, OpenJobs, RenewClaim},
         jobs::messages::{JobOrder, TellJob},
         kernel::{Fallen, Life, Mail, Nursery, Registry, messages::*},
     },
     domain::{
+        board::By,
         bot::{BotState, duty},
         ids::{BotId, JobId},
-        job::Task,
+        job::{ForStory, Task},
         restart::Policy,
     },
 };
@@ -61,6 +62,8 @@ pub struct Bots {
     reports: BTreeMap<BotId, PollReport>,
     /// Bots that changed and were not looked at since.
     changed: BTreeSet<BotId>,
+    /// It has not looked since it was started.
+    fresh: bool,
     looking: bool,
     scheduling: bool,
     requesting: bool,
@@ -86,6 +89,7 @@ impl Bots {
             pollers: None,
             reports: BTreeMap::new(),
             changed: BTreeSet::new(),
+            fresh: true,
             looking: false,
             scheduling: false,
             requesting: false,
@@ -100,11 +104,14 @@ impl Bots {
             return;
         }
         let changed = std::mem::take(&mut self.changed);
-        let found = find(Arc::clone(&self.parts.kit), changed.clone());
+        let found = find(Arc::clone(&self.parts.kit), changed.clone(), self.fresh);
         ctx.spawn(found.into_actor(self).map(move |found, bots, ctx| {
             bots.looking = false;
             match found {
-                Ok(found) => bots.found(found, &changed),
+                Ok(found) => {
+                    bots.fresh = false;
+                    bots.found(found, &changed);
+                }
                 // The next look sees the same.
                 Err(error) => bots.life.vitals().note_error(error.to_string()),
             }
@@ -202,13 +209,19 @@ impl Bots {
 
 /// How bots stand, and which jobs are to end: those that are not their bot's business any more, and of bots that were
 /// stopped or removed just now all that is at work.
-async fn find(kit: Arc<BotsKit>, changed: BTreeSet<BotId>) -> Result<Found, DbError> {
+///
+/// The first time, claims of jobs that go on are renewed before any bot may look: they may have lapsed while nobody was
+/// there, and the jobs themselves may have to wait until what an earlier run left behind has ended.
+async fn find(kit: Arc<BotsKit>, changed: BTreeSet<BotId>, fresh: bool) -> Result<Found, DbError> {
     let doors = &kit.doors;
     let ask = ListBots { member: None, project: None, state: None, limit: usize::MAX, offset: 0 };
     let (bots, _) = doors.bots.ask(ask).await?;
     let states: BTreeMap<BotId, BotState> = bots.into_iter().map(|bot| (bot.id, bot.state)).collect();
     let mut to_end = Vec::new();
     for task in doors.open.ask(OpenJobs {}).await? {
+        if fresh {
+            renew(&kit, &task).await?;
+        }
         let Some(bot) = task.asked.bot.as_ref().filter(|_| task.head.at_work()) else { continue };
         let state = states.get(bot).copied();
         let stopped_now = changed.contains(bot) && matches!(state, None | Some(BotState::Stopped));
@@ -217,6 +230,17 @@ async fn find(kit: Arc<BotsKit>, changed: BTreeSet<BotId>) -> Result<Found, DbEr
         }
     }
     Ok(Found { states, to_end })
+}
+
+async fn renew(kit: &BotsKit, task: &Task) -> Result<(), DbError> {
+    let Some(ForStory { story, token }) = task.asked.story.clone() else { return Ok(()) };
+    let by = By { actor: "system".into(), at: kit.clock.now() };
+    let renew = RenewClaim { story, token, lease_ms: kit.settings.lease_ms, job: None, by };
+    match kit.doors.renew.ask(renew).await {
+        // It ended, or somebody else has it.
+        Ok(_) | Err(DbError::Board(_) | DbError::NotFound(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 async fn is_to_end(kit: &BotsKit, task: &Task, state: Option<BotState>) -> Result<bool, DbError> {

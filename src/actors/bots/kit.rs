@@ -23,6 +23,8 @@ pub struct BotsDoors {
     pub bots: Door<ListBots>,
     /// The next story.
     pub claim: Door<ClaimStory>,
+    /// Prolong a claim.
+    pub renew: Door<RenewClaim>,
     /// Give a story back.
     pub release: Door<ReleaseClaim>,
     /// A story.

@@ -204,3 +204,19 @@ async fn a_schedule_gives_one_job_however_many_times_were_missed_and_never_the_s
     town.pass(10).await;
     assert_eq!((town.given().len(), town.world.lock().unwrap().ran.len()), (3, 3));
 }
+
+#[actix::test]
+async fn claims_of_jobs_that_go_on_are_renewed_once_before_any_bot_looks() {
+    let mut world = with(bot(BotChange { poll_interval_seconds: Some(1), ..Default::default() }), &["two"]);
+    let on = Some(ForStory { story: StoryId::new("one"), token: 3 });
+    let story =
+        Story { token: 3, claim: Some(Claim { bot: BotId::new("c"), until: 0 }), ..story("one", "doing") };
+    world.held.push(story);
+    let goes_on = NewTask { story: on, bot: Some(BotId::new("c")), ..test_task("j") };
+    world.tasks = vec![stored(goes_on, "preparing", false), stored(test_task("k"), "running", false)];
+    let town = town(world);
+    town.pass(100).await;
+    let world = town.world.lock().unwrap();
+    assert_eq!(world.renewed, [(StoryId::new("one"), 3, 0)]);
+    assert!(world.claims > 0 && world.told.is_empty());
+}

@@ -24,6 +24,8 @@ pub(super) struct World {
     /// Why jobs are not taken.
     pub(super) refuses: Option<JobRefused>,
     pub(super) claims: u32,
+    /// Claims that were renewed, with how many were taken before.
+    pub(super) renewed: Vec<(StoryId, u64, u32)>,
     pub(super) given: Vec<NewTask>,
     pub(super) released: Vec<(StoryId, u64, Outcome)>,
     pub(super) told: Vec<(JobId, JobOrder)>,
@@ -79,6 +81,10 @@ answers!(ClaimStory, |ask, world| {
     let story = Story { claim, token: story.token + 1, ..story };
     world.held.push(story.clone());
     Ok(Some(Grant { token: story.token, until: ask.by.at + ask.lease_ms, story }))
+});
+answers!(RenewClaim, |ask, world| {
+    world.renewed.push((ask.story.clone(), ask.token, world.claims));
+    Err(Refusal::Fenced(ask.token).into())
 });
 answers!(ReleaseClaim, |ask, world| {
     world.released.push((ask.story.clone(), ask.token, ask.outcome));
@@ -231,6 +237,7 @@ pub(super) fn town_with(world: World, forge: Option<Arc<dyn Forge>>) -> Town {
         bot: door!(),
         bots: door!(),
         claim: door!(),
+        renew: door!(),
         release: door!(),
         story: door!(),
         stories: door!(),
