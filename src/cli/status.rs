@@ -21,6 +21,9 @@ pub(super) fn run(args: &Args, home: &Home, as_json: bool, surroundings: &dyn Su
     let config = configuration(args, home, &mut checks);
     personas(home, &mut checks);
     models(config.as_ref(), &mut checks);
+    if let Some(config) = &config {
+        prove(config, home, surroundings)?;
+    }
     let mut report = json!({});
     match running(home) {
         None => {
@@ -111,6 +114,17 @@ fn models(config: Option<&Config>, checks: &mut Vec<Value>) {
         names.join(", ")
     };
     checks.push(check("models", "ok", details, ""));
+}
+
+/// Lets the sandbox show that it holds, when that was not shown today: the server and the look below know it from then on.
+fn prove(config: &Config, home: &Home, surroundings: &dyn Surroundings) -> CliResult {
+    let care = surroundings.sandboxes(home, &config.sandbox);
+    block_on(async {
+        if care.look().await.readiness == Readiness::Ready {
+            // What comes of it is stored; the look tells it in its own words.
+            let _ = care.self_test().await;
+        }
+    })
 }
 
 /// Without a server nobody else looks.

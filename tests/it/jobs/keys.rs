@@ -31,16 +31,16 @@ async fn an_engine_that_falls_is_started_again_as_often_as_is_configured() {
         let shop = Shop::with(&format!("jobs: {{restarts: {restarts}}}")).await;
         let remote = shop.project(json!({})).await;
         let id = shop.give("run `kill -9 -1; kill -9 1; sleep 100`").await;
-        shop.wait(&id, &["running"]).await;
-        // Whatever the program did, its container dies as often as it is made.
-        let task = loop {
+        // Whatever the program did, its container dies as often as it is made, each time when its engine is at work.
+        for fallen in 0..=restarts {
+            until("its engine is at work", async || {
+                let begun = shop.entries(&id).iter().filter(|kind| *kind == "engine_starting").count();
+                begun > fallen && shop.look(&id).await["status"] == "running"
+            })
+            .await;
             kill_container(&id);
-            let task = shop.look(&id).await;
-            if task["status"] == "failed" {
-                break task;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        };
+        }
+        let task = shop.wait(&id, &["failed"]).await;
         let why = task["error"].as_str().unwrap();
         assert!(why.contains(&format!("the engine fell {} times", restarts + 1)), "{why}");
         let falls = shop.entries(&id).iter().filter(|kind| *kind == "engine_lost").count();

@@ -49,6 +49,15 @@ async fn gvisor_is_used_unless_runc_is_asked_for_and_then_it_is_warned_of() {
     assert!(sandbox["advice"].to_string().contains("kernel of this machine"), "{sandbox}");
 }
 
+#[tokio::test]
+async fn status_has_the_sandbox_tested_when_nobody_did() {
+    let fresh = site("tmp_mib: 64");
+    let server = fresh.start();
+    let before = health(&User::new(&server.base, &fresh.key("me", "owner"))).await;
+    assert!(before["details"].to_string().contains("not tested yet"), "{before}");
+    assert!(fresh.say(&["status"]).contains("the self-test holds"));
+}
+
 async fn health(user: &User) -> Value {
     let health = user.look("/api/v1/health").await;
     let checks = health["checks"].as_array().unwrap();
