@@ -25,8 +25,10 @@ use super::{
     settings::SandboxSettings,
 };
 
-/// How long a killed container may take to be gone.
-const END: Duration = Duration::from_secs(60);
+/// How long a killed container may take to be gone. On a crowded machine the engine was seen to need more than a minute.
+const END: Duration = Duration::from_secs(180);
+/// After so many looks it is killed once more: a signal may meet a container that is just starting something.
+const AGAIN: u32 = 200;
 /// Between looks at something that the engine is about to do.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -249,7 +251,14 @@ async fn inspect(docker: &Docker, id: &str) -> Result<Option<ContainerState>, Er
 }
 
 async fn wait_dead(docker: &Docker, id: &str) -> Result<(), Error> {
-    while inspect(docker, id).await?.is_some_and(|state| state.running == Some(true)) {
+    for look in 1.. {
+        if inspect(docker, id).await?.is_none_or(|state| state.running != Some(true)) {
+            break;
+        }
+        if look % AGAIN == 0 {
+            let again = docker.kill_container(id, Some(KillContainerOptions { signal: "KILL".into() })).await;
+            tracing::warn!(id, ?again, "a sandbox that was killed still runs; it is killed once more");
+        }
         tokio::time::sleep(LOOK).await;
     }
     Ok(())
