@@ -155,7 +155,8 @@ async fn one_that_falls_too_often_is_parked_seen_and_started_by_an_owner() {
         streams.push(user.open(body).await);
         until("it fell, and is up again or parked", async || {
             let actor = actor(&user, "delivery_api").await;
-            actor["panics"] == at && actor["state"] != "starting"
+            // What was cut off is sent again, and fells it again: it may be ahead of us.
+            actor["panics"].as_u64() >= Some(at) && actor["state"] != "starting"
         })
         .await;
     }
