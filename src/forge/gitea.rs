@@ -1,16 +1,16 @@
 //! Pull requests at Gitea and Forgejo (<https://docs.gitea.com/api/>).
 
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::{
-    domain::{Millis, branch::BranchName},
-    ports::forge::{
-        CheckRun, CheckState, Comment, Forge, ForgeError, NewRequest, Opened, Request, RequestState,
-    },
+    domain::Millis,
+    ports::forge::{CheckRun, CheckState, Comment, ForgeError, NewRequest, Request, RequestState},
 };
 
-use super::api::{Api, body, comment, encoded, in_order, is_new, moment, title};
+use super::{
+    api::{Api, Refusal, body, comment, encoded, in_order, is_new, moment, title},
+    dialect::Dialect,
+};
 
 /// Items of a page; servers give no more than 50 unless they are told to.
 const PAGE: usize = 50;
@@ -21,7 +21,14 @@ const DRAFT: &str = "WIP: ";
 #[derive(Clone)]
 pub(super) struct Gitea(pub(super) Api);
 
-impl Gitea {
+impl Dialect for Gitea {
+    const REQUESTS: &'static str = "/pulls";
+    const TALK: (&'static str, &'static str) = ("/issues", "/comments");
+
+    fn api(&self) -> &Api {
+        &self.0
+    }
+
     fn path(&self, rest: &str) -> String {
         format!("/repos/{}{rest}", self.0.slug)
     }
@@ -58,23 +65,15 @@ impl Gitea {
         found.iter().find(|one| is_ours(one)).map(|one| self.request(one)).transpose()
     }
 
-    async fn open_one(&self, new: NewRequest) -> Result<Opened, ForgeError> {
-        let (head, base) = (new.head.as_str(), new.base.as_str());
-        if let Some(request) = self.find_open(head, base).await? {
-            return Ok(Opened { request, existed: true });
-        }
+    fn fields(new: &NewRequest) -> Value {
         let title = title(&new.title, if new.draft { DRAFT } else { "" });
-        let fields = json!({"title": title, "head": head, "base": base, "body": body(&new.body)});
-        let refusal = match self.0.post(&self.path("/pulls"), &fields).await? {
-            Ok(value) => return Ok(Opened { request: self.request(&value)?, existed: false }),
-            Err(refusal) => refusal,
-        };
-        if refusal.status.as_u16() == 409
-            && let Some(request) = self.find_open(head, base).await?
-        {
-            return Ok(Opened { request, existed: true });
-        }
-        Err(refusal.into())
+        json!({
+            "title": title, "head": new.head.as_str(), "base": new.base.as_str(), "body": body(&new.body),
+        })
+    }
+
+    fn is_open_already(refusal: &Refusal) -> bool {
+        refusal.status.as_u16() == 409
     }
 
     async fn all_checks(&self, commit: &str) -> Result<Vec<CheckRun>, ForgeError> {
@@ -124,47 +123,5 @@ impl Gitea {
             }
         }
         Ok(in_order(comments))
-    }
-
-    async fn say(&self, number: u64, text: &str) -> Result<(), ForgeError> {
-        let path = self.path(&format!("/issues/{number}/comments"));
-        self.0.post(&path, &json!({"body": body(text)})).await??;
-        Ok(())
-    }
-}
-
-impl Forge for Gitea {
-    fn find(
-        &self,
-        head: BranchName,
-        base: BranchName,
-    ) -> BoxFuture<'static, Result<Option<Request>, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.find_open(head.as_str(), base.as_str()).await })
-    }
-
-    fn open(&self, new: NewRequest) -> BoxFuture<'static, Result<Opened, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.open_one(new).await })
-    }
-
-    fn state(&self, number: u64) -> BoxFuture<'static, Result<Request, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.request(&forge.0.get(&forge.path(&format!("/pulls/{number}"))).await?) })
-    }
-
-    fn checks(&self, commit: String) -> BoxFuture<'static, Result<Vec<CheckRun>, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.all_checks(&commit).await })
-    }
-
-    fn comments(&self, number: u64, since: Millis) -> BoxFuture<'static, Result<Vec<Comment>, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.all_comments(number, since).await })
-    }
-
-    fn comment(&self, number: u64, body: String) -> BoxFuture<'static, Result<(), ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.say(number, &body).await })
     }
 }

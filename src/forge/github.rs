@@ -1,16 +1,16 @@
 //! Pull requests at GitHub (<https://docs.github.com/en/rest/pulls>).
 
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::{
-    domain::{Millis, branch::BranchName},
-    ports::forge::{
-        CheckRun, CheckState, Comment, Forge, ForgeError, NewRequest, Opened, Request, RequestState,
-    },
+    domain::Millis,
+    ports::forge::{CheckRun, CheckState, Comment, ForgeError, NewRequest, Request, RequestState},
 };
 
-use super::api::{Api, body, comment, encoded, in_order, moment, title};
+use super::{
+    api::{Api, Refusal, body, comment, encoded, in_order, moment, title},
+    dialect::Dialect,
+};
 
 /// Items of a page.
 const PAGE: usize = 100;
@@ -19,7 +19,14 @@ const PAGE: usize = 100;
 #[derive(Clone)]
 pub(super) struct GitHub(pub(super) Api);
 
-impl GitHub {
+impl Dialect for GitHub {
+    const REQUESTS: &'static str = "/pulls";
+    const TALK: (&'static str, &'static str) = ("/issues", "/comments");
+
+    fn api(&self) -> &Api {
+        &self.0
+    }
+
     fn path(&self, rest: &str) -> String {
         format!("/repos/{}{rest}", self.0.slug)
     }
@@ -54,26 +61,15 @@ impl GitHub {
         ours.map(|one| self.request(one)).transpose()
     }
 
-    async fn open_one(&self, new: NewRequest) -> Result<Opened, ForgeError> {
-        let (head, base) = (new.head.as_str(), new.base.as_str());
-        if let Some(request) = self.find_open(head, base).await? {
-            return Ok(Opened { request, existed: true });
-        }
-        let fields = json!({
-            "title": title(&new.title, ""), "head": head, "base": base, "body": body(&new.body), "draft": new.draft,
-        });
-        let refusal = match self.0.post(&self.path("/pulls"), &fields).await? {
-            Ok(value) => return Ok(Opened { request: self.request(&value)?, existed: false }),
-            Err(refusal) => refusal,
-        };
-        // Somebody was faster, or an earlier call came through after all.
-        if refusal.status.as_u16() == 422
-            && refusal.words.contains("already exists")
-            && let Some(request) = self.find_open(head, base).await?
-        {
-            return Ok(Opened { request, existed: true });
-        }
-        Err(refusal.into())
+    fn fields(new: &NewRequest) -> Value {
+        json!({
+            "title": title(&new.title, ""), "head": new.head.as_str(), "base": new.base.as_str(),
+            "body": body(&new.body), "draft": new.draft,
+        })
+    }
+
+    fn is_open_already(refusal: &Refusal) -> bool {
+        refusal.status.as_u16() == 422 && refusal.words.contains("already exists")
     }
 
     async fn all_checks(&self, commit: &str) -> Result<Vec<CheckRun>, ForgeError> {
@@ -127,47 +123,5 @@ impl GitHub {
             comments.extend(found.iter().filter_map(|one| comment(one, at, "/user/login", since)));
         }
         Ok(in_order(comments))
-    }
-
-    async fn say(&self, number: u64, text: &str) -> Result<(), ForgeError> {
-        let path = self.path(&format!("/issues/{number}/comments"));
-        self.0.post(&path, &json!({"body": body(text)})).await??;
-        Ok(())
-    }
-}
-
-impl Forge for GitHub {
-    fn find(
-        &self,
-        head: BranchName,
-        base: BranchName,
-    ) -> BoxFuture<'static, Result<Option<Request>, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.find_open(head.as_str(), base.as_str()).await })
-    }
-
-    fn open(&self, new: NewRequest) -> BoxFuture<'static, Result<Opened, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.open_one(new).await })
-    }
-
-    fn state(&self, number: u64) -> BoxFuture<'static, Result<Request, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.request(&forge.0.get(&forge.path(&format!("/pulls/{number}"))).await?) })
-    }
-
-    fn checks(&self, commit: String) -> BoxFuture<'static, Result<Vec<CheckRun>, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.all_checks(&commit).await })
-    }
-
-    fn comments(&self, number: u64, since: Millis) -> BoxFuture<'static, Result<Vec<Comment>, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.all_comments(number, since).await })
-    }
-
-    fn comment(&self, number: u64, body: String) -> BoxFuture<'static, Result<(), ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.say(number, &body).await })
     }
 }

@@ -1,16 +1,16 @@
 //! Merge requests at GitLab (<https://docs.gitlab.com/api/merge_requests/>).
 
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::{
-    domain::{Millis, branch::BranchName},
-    ports::forge::{
-        CheckRun, CheckState, Comment, Forge, ForgeError, NewRequest, Opened, Request, RequestState,
-    },
+    domain::Millis,
+    ports::forge::{CheckRun, CheckState, Comment, ForgeError, NewRequest, Request, RequestState},
 };
 
-use super::api::{Api, body, comment, encoded, in_order, is_new, title};
+use super::{
+    api::{Api, Refusal, body, comment, encoded, in_order, is_new, title},
+    dialect::Dialect,
+};
 
 /// Items of a page.
 const PAGE: usize = 100;
@@ -21,7 +21,14 @@ const DRAFT: &str = "Draft: ";
 #[derive(Clone)]
 pub(super) struct GitLab(pub(super) Api);
 
-impl GitLab {
+impl Dialect for GitLab {
+    const REQUESTS: &'static str = "/merge_requests";
+    const TALK: (&'static str, &'static str) = ("/merge_requests", "/notes");
+
+    fn api(&self) -> &Api {
+        &self.0
+    }
+
     fn path(&self, rest: &str) -> String {
         format!("/projects/{}{rest}", encoded(&self.0.slug))
     }
@@ -57,25 +64,15 @@ impl GitLab {
         found.iter().find(is_ours).map(|one| self.request(one)).transpose()
     }
 
-    async fn open_one(&self, new: NewRequest) -> Result<Opened, ForgeError> {
-        let (head, base) = (new.head.as_str(), new.base.as_str());
-        if let Some(request) = self.find_open(head, base).await? {
-            return Ok(Opened { request, existed: true });
-        }
-        let fields = json!({
-            "source_branch": head, "target_branch": base,
+    fn fields(new: &NewRequest) -> Value {
+        json!({
+            "source_branch": new.head.as_str(), "target_branch": new.base.as_str(),
             "title": title(&new.title, if new.draft { DRAFT } else { "" }), "description": body(&new.body),
-        });
-        let refusal = match self.0.post(&self.path("/merge_requests"), &fields).await? {
-            Ok(value) => return Ok(Opened { request: self.request(&value)?, existed: false }),
-            Err(refusal) => refusal,
-        };
-        if refusal.status.as_u16() == 409
-            && let Some(request) = self.find_open(head, base).await?
-        {
-            return Ok(Opened { request, existed: true });
-        }
-        Err(refusal.into())
+        })
+    }
+
+    fn is_open_already(refusal: &Refusal) -> bool {
+        refusal.status.as_u16() == 409
     }
 
     async fn all_checks(&self, commit: &str) -> Result<Vec<CheckRun>, ForgeError> {
@@ -115,49 +112,5 @@ impl GitLab {
             Some(Comment { path, line, ..found })
         };
         Ok(in_order(said.filter_map(read).collect()))
-    }
-
-    async fn say(&self, number: u64, text: &str) -> Result<(), ForgeError> {
-        let path = self.path(&format!("/merge_requests/{number}/notes"));
-        self.0.post(&path, &json!({"body": body(text)})).await??;
-        Ok(())
-    }
-}
-
-impl Forge for GitLab {
-    fn find(
-        &self,
-        head: BranchName,
-        base: BranchName,
-    ) -> BoxFuture<'static, Result<Option<Request>, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.find_open(head.as_str(), base.as_str()).await })
-    }
-
-    fn open(&self, new: NewRequest) -> BoxFuture<'static, Result<Opened, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.open_one(new).await })
-    }
-
-    fn state(&self, number: u64) -> BoxFuture<'static, Result<Request, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move {
-            forge.request(&forge.0.get(&forge.path(&format!("/merge_requests/{number}"))).await?)
-        })
-    }
-
-    fn checks(&self, commit: String) -> BoxFuture<'static, Result<Vec<CheckRun>, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.all_checks(&commit).await })
-    }
-
-    fn comments(&self, number: u64, since: Millis) -> BoxFuture<'static, Result<Vec<Comment>, ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.all_comments(number, since).await })
-    }
-
-    fn comment(&self, number: u64, body: String) -> BoxFuture<'static, Result<(), ForgeError>> {
-        let forge = self.clone();
-        Box::pin(async move { forge.say(number, &body).await })
     }
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod bundles;
+mod dialect;
 mod environment;
 mod explain;
 mod gitea;
