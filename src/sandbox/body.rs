@@ -28,6 +28,8 @@ const RELAY_USER: u32 = 1002;
 const GVISOR_THREADS: i64 = 4_096;
 /// Most processes where the machine's kernel counts them.
 const SHARED_PROCESSES: u64 = 512;
+/// The first program: it waits, and ends a moment after it is asked to, when whoever asked has been answered.
+pub(super) const FIRST: &str = "trap 'sleep 0.2; exit' TERM; sleep \"$0\" & wait";
 /// How long a sandbox of a check lives at most, in seconds, whoever forgets it.
 const CHECK_LIFE: &str = "900";
 
@@ -66,7 +68,7 @@ pub(super) fn container(spec: &SandboxSpec, settings: &SandboxSettings) -> Conta
         user: Some(user(ExecUser::Agent)),
         hostname: Some("sandbox".into()),
         working_dir: Some(place::WORKSPACE.into()),
-        entrypoint: Some(vec!["sleep".into()]),
+        entrypoint: Some(["sh", "-c", FIRST].map(str::to_owned).into()),
         cmd: Some(vec![life.into()]),
         env: Some(env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
         labels: Some(labels(&spec.owner, &settings.instance)),

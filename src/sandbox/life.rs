@@ -1,4 +1,4 @@
-//! The life of one container: watched until it is dead, killed in a way that is certain, its reason kept.
+//! The life of one container: watched until it is dead, ended in a way that is certain, its reason kept.
 
 use std::{
     path::PathBuf,
@@ -15,7 +15,10 @@ use bollard::{
     },
 };
 use futures_util::{StreamExt, future::BoxFuture};
-use tokio::sync::watch;
+use tokio::{
+    sync::{RwLock, watch},
+    time::timeout,
+};
 
 use crate::ports::sandbox::{Exec, ExecSpec, Sandbox, SandboxError};
 
@@ -25,10 +28,12 @@ use super::{
     settings::SandboxSettings,
 };
 
-/// How long a killed container may take to be gone. On a crowded machine the engine was seen to need more than a minute.
-const END: Duration = Duration::from_secs(180);
-/// After so many looks it is killed once more: a signal may meet a container that is just starting something.
-const AGAIN: u32 = 200;
+/// How long a container may take to be gone.
+const END: Duration = Duration::from_secs(60);
+/// How long it may take to end when it is asked to, before it is killed.
+const ASKED: Duration = Duration::from_secs(3);
+/// How long programs that are just being started hold up the end of their sandbox.
+const STARTING: Duration = Duration::from_secs(2);
 /// Between looks at something that the engine is about to do.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -63,6 +68,8 @@ struct Shared {
     fate: watch::Sender<Fate>,
     /// Why it is about to be killed, when it is us who kill it.
     verdict: Mutex<Option<String>>,
+    /// Held by whoever starts a program, and taken whole by whoever ends the sandbox.
+    starting: RwLock<()>,
 }
 
 impl Shared {
@@ -95,6 +102,9 @@ impl Shared {
         let work = Arc::clone(&self);
         // Whoever asked may go away: what was begun is brought to its end.
         let ending = tokio::spawn(async move {
+            // Nothing is started from now on. A container that dies while the engine starts something in it keeps
+            // the engine busy for as long as one that dies of a signal, see `end`.
+            drop(timeout(STARTING, work.starting.write()).await);
             end(&work.connection, &work.id).await?;
             work.bury(|| "it was ended".into());
             Ok(())
@@ -118,7 +128,8 @@ impl DockerSandbox {
         settings: &SandboxSettings,
     ) -> Self {
         let (fate, _) = watch::channel(Fate::Alive);
-        let shared = Arc::new(Shared { id, connection, fate, verdict: Mutex::default() });
+        let shared =
+            Arc::new(Shared { id, connection, fate, verdict: Mutex::default(), starting: RwLock::default() });
         tokio::spawn(watch_death(Arc::clone(&shared), docker));
         if !folders.is_empty() {
             tokio::spawn(watch_disk(Arc::clone(&shared), folders, settings.disk_bytes, settings.disk_every));
@@ -135,13 +146,15 @@ impl Sandbox for DockerSandbox {
     fn exec(&self, spec: ExecSpec) -> BoxFuture<'static, Result<Exec, SandboxError>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
+            let starting = shared.starting.read().await;
             let mut fate = shared.fate.subscribe();
             let now = fate.borrow().clone();
             match now {
                 Fate::Alive => exec::start(&shared.connection, &shared.id, spec, fate).await,
                 // Its end is near, and says why.
                 Fate::Ending => {
-                    let why = tokio::time::timeout(END, gone(&mut fate)).await;
+                    drop(starting);
+                    let why = timeout(END, gone(&mut fate)).await;
                     Err(SandboxError::Gone(why.unwrap_or_else(|_| "it is being ended".into())))
                 }
                 Fate::Dead(why) => Err(SandboxError::Gone(why)),
@@ -214,19 +227,24 @@ async fn watch_disk(shared: Arc<Shared>, folders: Vec<PathBuf>, most: u64, every
     }
 }
 
-/// Kills and removes a container, and answers when the engine confirms that it is gone. Idempotent.
+/// Ends and removes a container, and answers when the engine confirms that it is gone. Idempotent.
+///
+/// It is asked to end before it is killed. containerd's shim locks a container for as long as its runtime delivers a
+/// signal, and the death of the container waits for that lock; a queue of 32 dead children fills up behind it, and
+/// each further one costs a second (`Monitor.notify` of containerd's `sys/reaper`), the program that delivers the
+/// signal among the last. gVisor has a child for each process of the guest. So its first process ends by itself, a
+/// moment after the signal was delivered (see `body::FIRST`); the kill is for those that do not.
 pub(super) async fn end(connection: &Connection, id: &str) -> Result<(), SandboxError> {
     let docker = connection.docker().await?;
     let work = async {
-        let killed = docker.kill_container(id, Some(KillContainerOptions { signal: "KILL".into() })).await;
-        match killed {
-            Ok(()) => {}
-            Err(error) if is_missing(&error) => return Ok(()),
-            // It is dead already, or somebody removes it.
-            Err(error) if is_conflict(&error) => {}
-            Err(error) => return Err(error),
+        signal(docker, id, "TERM").await?;
+        match timeout(ASKED, wait_dead(docker, id)).await {
+            Ok(dead) => dead?,
+            Err(_) => {
+                signal(docker, id, "KILL").await?;
+                wait_dead(docker, id).await?;
+            }
         }
-        wait_dead(docker, id).await?;
         let options = RemoveContainerOptions { force: true, v: true, link: false };
         match docker.remove_container(id, Some(options)).await {
             Err(error) if !is_missing(&error) && !is_conflict(&error) => return Err(error),
@@ -237,9 +255,17 @@ pub(super) async fn end(connection: &Connection, id: &str) -> Result<(), Sandbox
         }
         Ok(())
     };
-    let ended = tokio::time::timeout(END, work).await;
+    let ended = timeout(END, work).await;
     let ended = ended.map_err(|_| SandboxError::Engine(format!("the sandbox {id} does not die")))?;
     ended.map_err(|error| connection.fault("ending a sandbox", error))
+}
+
+/// Sends a signal to a container; one that is dead or gone needs none.
+async fn signal(docker: &Docker, id: &str, signal: &str) -> Result<(), Error> {
+    match docker.kill_container(id, Some(KillContainerOptions { signal: signal.into() })).await {
+        Err(error) if !is_missing(&error) && !is_conflict(&error) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 async fn inspect(docker: &Docker, id: &str) -> Result<Option<ContainerState>, Error> {
@@ -251,14 +277,7 @@ async fn inspect(docker: &Docker, id: &str) -> Result<Option<ContainerState>, Er
 }
 
 async fn wait_dead(docker: &Docker, id: &str) -> Result<(), Error> {
-    for look in 1.. {
-        if inspect(docker, id).await?.is_none_or(|state| state.running != Some(true)) {
-            break;
-        }
-        if look % AGAIN == 0 {
-            let again = docker.kill_container(id, Some(KillContainerOptions { signal: "KILL".into() })).await;
-            tracing::warn!(id, ?again, "a sandbox that was killed still runs; it is killed once more");
-        }
+    while inspect(docker, id).await?.is_some_and(|state| state.running == Some(true)) {
         tokio::time::sleep(LOOK).await;
     }
     Ok(())

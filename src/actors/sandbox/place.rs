@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How long a sandbox may take to be confirmed dead.
-pub(super) const KILL: Duration = Duration::from_secs(200);
+pub(super) const KILL: Duration = Duration::from_secs(70);
 /// How long the cause may take to be known when the relay ends: the sandbox may have died with it.
 const CAUSE: Duration = Duration::from_secs(3);
 

@@ -44,7 +44,7 @@ fn a_container_has_no_network_no_rights_and_its_limits() {
     assert_eq!(body.image.as_deref(), Some("usual:1"));
     assert_eq!(body.user.as_deref(), Some("1001:1001"));
     assert_eq!(body.env.unwrap(), ["CI=1", "HOME=/home/agent"]);
-    assert_eq!(body.entrypoint.unwrap(), ["sleep"], "the image's own is not run");
+    assert_eq!(body.entrypoint.unwrap(), ["sh", "-c", FIRST], "the image's own is not run");
     let host = body.host_config.unwrap();
     assert_eq!((host.runtime.as_deref(), host.network_mode.as_deref()), (Some("runsc"), Some("none")));
     assert_eq!((host.readonly_rootfs, host.privileged, host.init), (Some(true), Some(false), Some(true)));

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long anything of the real world may take before the test gives up on it. Never waited for in full.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A home and a configuration, from which the server is started again and again.
 pub(crate) struct Site {
