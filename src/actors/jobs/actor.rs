@@ -9,7 +9,7 @@ use std::{
 
 use actix::prelude::*;
 use futures_util::future::join_all;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     actors::{
@@ -60,6 +60,8 @@ pub struct Jobs {
     life: Life,
     parts: JobsKit,
     jobs: Option<Nursery<JobHandle>>,
+    /// True once nothing of an earlier run is left: no job is worked on before.
+    swept: watch::Sender<bool>,
     slots: Slots,
     waiting: HashMap<JobId, oneshot::Sender<bool>>,
     ticks: u64,
@@ -77,6 +79,7 @@ impl Jobs {
             life,
             parts,
             jobs: None,
+            swept: watch::Sender::new(false),
             slots,
             waiting: HashMap::new(),
             ticks: 0,
@@ -87,9 +90,10 @@ impl Jobs {
     }
 
     /// Ends what sandboxes an earlier run left behind, then goes on with its jobs: a job is never worked on twice at once.
+    ///
+    /// Jobs that are given meanwhile are stored, and are among the open ones that are asked for only afterwards.
     fn take_up(&mut self, ctx: &mut Context<Self>) {
         let strays = tokio::time::timeout(SWEEP, self.parts.kit.sandboxes.end_strays(BTreeSet::new()));
-        let open = self.parts.kit.doors.open.clone();
         let swept = async move {
             match strays.await {
                 Ok(Ok(ended)) if !ended.is_empty() => {
@@ -104,9 +108,12 @@ impl Jobs {
                     "Docker does not say in time whether sandboxes are left from an earlier run"
                 ),
             }
-            open.ask(OpenJobs {}).await
         };
-        ctx.spawn(swept.into_actor(self).map(|open, jobs, ctx| match open {
+        let open = swept.into_actor(self).then(|(), jobs, _| {
+            jobs.swept.send_replace(true);
+            jobs.parts.kit.doors.open.ask(OpenJobs {}).into_actor(jobs)
+        });
+        ctx.spawn(open.map(|open, jobs, ctx| match open {
             Ok(open) => {
                 if !open.is_empty() {
                     tracing::info!(jobs = open.len(), "going on with coding jobs where the last run stopped");
@@ -119,13 +126,19 @@ impl Jobs {
         }));
     }
 
+    /// Starts the actor of a job, unless it lives already, or it is too early or too late.
     fn start(&mut self, id: &JobId) {
+        let name = name_of(id);
+        let lives = self.jobs.as_ref().is_some_and(|jobs| jobs.get(&name).is_some());
+        if lives || self.draining || !*self.swept.borrow() {
+            return;
+        }
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
         let thread = (hasher.finish() % 1_024) as usize;
         let (start, id) = (Arc::clone(&self.parts.start), id.clone());
         if let Some(jobs) = &mut self.jobs {
-            jobs.start(&name_of(&id), "job", |life| start(id, thread, life));
+            jobs.start(&name, "job", |life| start(id, thread, life));
         }
     }
 
@@ -249,11 +262,13 @@ impl Handler<Mail<Submit>> for Jobs {
 }
 
 impl Handler<Mail<TellJob>> for Jobs {
-    type Result = ResponseFuture<Result<(), JobRefused>>;
+    type Result = ResponseActFuture<Self, Result<(), JobRefused>>;
 
     fn handle(&mut self, mail: Mail<TellJob>, _: &mut Self::Context) -> Self::Result {
         let (tell, _ticket) = mail.open();
-        Box::pin(self.tell(tell))
+        let mut swept = self.swept.subscribe();
+        let swept = async move { swept.wait_for(|swept| *swept).await.is_ok() };
+        Box::pin(swept.into_actor(self).then(|_, jobs, _| jobs.tell(tell).into_actor(jobs)))
     }
 }
 

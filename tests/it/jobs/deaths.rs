@@ -1,6 +1,12 @@
 //! Deaths at moments that are no commits: of the server in every state of a job, of the container while it is at work.
 
+use std::path::Path;
+
 use serde_json::json;
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::watch,
+};
 
 use super::{keys::kill_container, kit::*};
 use crate::support::*;
@@ -82,4 +88,49 @@ async fn a_container_that_is_killed_in_its_setup_ends_the_job_clearly() {
     let task = shop.wait(&id, &["failed"]).await;
     assert!(task["error"].as_str().unwrap().contains("sandbox"), "{task:#}");
     until("no sandbox is left", async || shop.site.say(&["sandbox", "list"]).contains("no sandboxes")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_given_before_the_last_run_is_swept_away_is_worked_on_once() {
+    let site = Site::new("");
+    let (gate, socket) = (watch::Sender::new(false), site.beside().join("docker.sock"));
+    slow_docker(&socket, gate.subscribe());
+    let ours = format!("'{}'", crate::sandbox::docker_socket().display());
+    let config = config("llm: {provider: rehearsal}", "");
+    site.configure(&config.replace(&ours, &format!("'{}'", socket.display())));
+    // Docker is as fast as ever for the self-test.
+    gate.send_replace(true);
+    let shop = Shop::shut(site);
+    gate.send_replace(false);
+    shop.rise(&[]);
+    let remote = shop.project(json!({})).await;
+    let id = shop.give("run `echo x >> ~/runs; sleep 2; cp ~/runs runs.txt`").await;
+    let other = shop.give("run `echo y > y.txt`").await;
+    let owner = shop.owner();
+    let path = format!("/api/v1/tasks/{other}/cancel");
+    let cancelled = tokio::spawn(async move { owner.post(&path, json!({})).await.0 });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(shop.look(&id).await["status"], "queued", "nothing is worked on before");
+    gate.send_replace(true);
+    assert_eq!(cancelled.await.unwrap(), 200, "what is said early is heard");
+    shop.wait(&other, &["cancelled"]).await;
+    let branch = shop.approve(&id).await["branch"].as_str().unwrap().to_owned();
+    assert_eq!(git(&remote, &format!("show {branch}:runs.txt")), "x");
+    let starts = shop.entries(&id).iter().filter(|kind| *kind == "engine_starting").count();
+    assert_eq!(starts, 1, "{:?}", shop.entries(&id));
+}
+
+/// A way to Docker that lets nothing through while the gate is shut.
+fn slow_docker(socket: &Path, gate: watch::Receiver<bool>) {
+    let listener = UnixListener::bind(socket).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            let mut gate = gate.clone();
+            tokio::spawn(async move {
+                let mut to = UnixStream::connect(crate::sandbox::docker_socket()).await.unwrap();
+                gate.wait_for(|open| *open).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    });
 }
