@@ -8,6 +8,7 @@ pub mod bot;
 pub mod branch;
 pub mod budget;
 pub mod bundle;
+pub mod chat;
 pub mod command;
 pub mod commit;
 pub mod engine;

@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod model;
 pub mod origin;
 pub mod persona;
+pub mod platform;
 pub mod repo;
 pub mod sandbox;
 pub mod sandbox_care;
