@@ -140,7 +140,7 @@ fn messages(task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
     });
     let ends = step.entries.iter().filter_map(|entry| match entry {
         Entry::Ended { closed } if task.asked.verbosity != Verbosity::Quiet => {
-            Some(notice::task_ended(&task.asked.title, closed))
+            Some(notice::task_ended(&task.asked, &step.head, closed))
         }
         _ => None,
     });

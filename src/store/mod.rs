@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod keys;
 pub mod memories;
 pub mod outbox;
+pub mod posts;
 pub mod projects;
 pub mod proposals;
 pub mod requests;

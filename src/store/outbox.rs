@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, execute, from_json, row, rows, to_json};
+use super::{Result, StoreError, execute, from_json, posts, row, rows, to_json};
 use crate::domain::{
     Millis,
     ids::{ConversationId, InboundId, TurnId, UserId},
@@ -83,7 +83,7 @@ pub fn settle(db: &Connection, id: i64, sent: &Sent, now: Millis, max_attempts: 
                       due_at = ?3, sent_at = CASE WHEN ?2 = 'sent' THEN ?4 END, error = ?5
                WHERE id = ?1";
     execute(db, sql, params![id, state, due, now, error, max_attempts])?;
-    Ok(())
+    if state == "sent" { posts::arrived(db, id) } else { Ok(()) }
 }
 
 /// A user's messages after event number `after`, on these channels, oldest first, among the next `limit`
@@ -143,7 +143,7 @@ pub fn fate(db: &Connection, inbound: &InboundId) -> Result<Option<Fate>> {
 fn stored_answer(message: OutboxRow) -> Option<StoredAnswer> {
     match message.message.body {
         Body::Answer { text, files, outcome } => Some(StoredAnswer { id: message.id, text, files, outcome }),
-        Body::Notice { .. } | Body::Approval { .. } | Body::Callback { .. } => None,
+        Body::Notice { .. } | Body::Approval { .. } | Body::Pairing { .. } | Body::Decided { .. } | Body::Callback { .. } => None,
     }
 }
 

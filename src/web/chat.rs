@@ -240,7 +240,10 @@ impl Follow {
             }
             LiveEvent::Sent(row) => match &row.message.body {
                 Body::Answer { text, files, outcome } => self.answer(row.id, text, files, *outcome).await,
-                Body::Notice { .. } | Body::Approval { .. } | Body::Callback { .. } => Ok(Next::More),
+                Body::Notice { .. }
+                | Body::Approval { .. }
+                | Body::Pairing { .. } | Body::Decided { .. }
+                | Body::Callback { .. } => Ok(Next::More),
             },
         }
     }

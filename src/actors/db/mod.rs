@@ -5,6 +5,7 @@ mod board;
 mod jobs;
 mod keeper;
 pub mod messages;
+mod posts;
 mod reader;
 mod reads;
 mod schedules;

@@ -89,7 +89,7 @@ fn message(id: i64, channel: &str) -> OutboxRow {
             user,
             turn: None,
             answers: Vec::new(),
-            body: Body::Notice { title: "hello".into(), body: String::new() },
+            body: Body::Notice { title: "hello".into(), body: String::new(), facts: Vec::new() },
         },
         attempts: 1,
     }

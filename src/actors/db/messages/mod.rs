@@ -3,6 +3,7 @@
 mod board;
 mod doors;
 mod jobs;
+mod posts;
 mod reads;
 mod schedules;
 mod writes;
@@ -10,6 +11,7 @@ mod writes;
 pub use board::*;
 pub use doors::{DbDoors, ReadDoors, WriteDoors};
 pub use jobs::*;
+pub use posts::*;
 pub use reads::*;
 pub use schedules::*;
 pub use writes::*;
