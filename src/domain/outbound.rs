@@ -50,6 +50,13 @@ pub enum Body {
         /// When it expires.
         expires_at: Millis,
     },
+    /// A stranger waits to be let in; only owners are asked.
+    Pairing {
+        /// Its name.
+        pairing: String,
+        /// Who, and what to look at before.
+        text: String,
+    },
     /// What happened to a task, for the address that was given with it.
     Callback {
         /// The address.

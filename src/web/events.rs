@@ -169,8 +169,8 @@ async fn show(events: &Events, row: &OutboxRow) -> Result<(), HungUp> {
             });
             list.push(("notification", data));
         }
-        // It goes to an address, and to nobody who listens.
-        Body::Callback { .. } => {}
+        // They go to an address or to a chat, and to nobody who listens here.
+        Body::Callback { .. } | Body::Pairing { .. } => {}
     }
     let last = list.len().saturating_sub(1);
     for (at, (name, data)) in list.into_iter().enumerate() {

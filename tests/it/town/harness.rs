@@ -353,6 +353,7 @@ impl Town {
             external_id: None,
             conversation: ConversationId::of("api", &user, name).unwrap(),
             user,
+            speaker: None,
             text: text.into(),
             attachments: Vec::new(),
             received_at: self.clock.now(),
