@@ -139,7 +139,9 @@ async fn run(
     // Heard from here on: a signal that comes while all this starts must not cut it off undrained.
     let signals = Signals::listen()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let files: Arc<dyn Files> = Arc::new(HomeFiles::new(home.files(), Arc::clone(&clock)));
+    let files = HomeFiles::new(home.files(), Arc::clone(&clock));
+    files.sweep()?;
+    let files: Arc<dyn Files> = Arc::new(files);
     let models = find_models(&config, env, &Clients::default(), &files).await?;
     report::say(&report::found(home, config_from, &config, &models, keys));
     let drain_ms = config.server.drain_ms;
