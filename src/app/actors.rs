@@ -334,10 +334,16 @@ fn session_settings(parts: &Parts) -> SessionSettings {
         queue_limit: config.agent.queue_limit,
         tool_timeout_ms: config.agent.tool_timeout_ms,
         while_busy,
+        models: llm_names(parts),
         worst_price,
         max_output,
         answer_ms: config.answer_bounds.total_ms.unsigned_abs(),
     }
+}
+
+/// What the models are called that may answer.
+fn llm_names(parts: &Parts) -> Vec<String> {
+    parts.models.iter().flat_map(|model| [model.name().to_owned(), model.model().to_owned()]).collect()
 }
 
 fn incoming_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {

@@ -24,7 +24,8 @@ use crate::{
         outbound::{CALLBACK_CHANNEL, STREAM_CHANNELS},
     },
     ports::{
-        clock::Clock, metrics::Metrics, model::Model, persona::Personas, platform::Platform, tool::SharedSkills,
+        clock::Clock, metrics::Metrics, model::Model, persona::Personas, platform::Platform,
+        tool::SharedSkills,
     },
 };
 

@@ -70,6 +70,7 @@ pub(super) fn build(settings: &mut Settings<'_>) -> Option<Config> {
         webhook_secret: Secret::new(
             settings.text("channels.webhook.secret", "channels.webhook.secret").unwrap_or_default(),
         ),
+        transcription: transcription(settings),
         jobs: jobs(settings),
         git: Git {
             ssh_key: settings.text("git.ssh_key", "git.ssh_key").map(PathBuf::from),
@@ -273,6 +274,20 @@ fn jobs(settings: &Settings<'_>) -> Jobs {
             ..Caps::default()
         },
     }
+}
+
+fn transcription(settings: &Settings<'_>) -> Option<Transcription> {
+    let text = |path| settings.text(path, path);
+    let int = |path| settings.int(path, path);
+    let (key, model) = (text("transcription.api_key"), text("transcription.model"));
+    let (seconds, mib) = (int("transcription.timeout_seconds"), int("transcription.max_mib"));
+    Some(Transcription {
+        base_url: text("transcription.base_url")?,
+        api_key: Secret::new(key.unwrap_or_default()),
+        model: model.unwrap_or_default(),
+        timeout_ms: seconds * 1_000,
+        max_bytes: mib * 1024 * 1024,
+    })
 }
 
 fn sandbox(settings: &Settings<'_>) -> Sandbox {

@@ -133,6 +133,16 @@ pub const KEYS: &[Key] = &[
     key("llm[].video_enabled", Kind::Bool, "false", "send films"),
     key("llm[].document_enabled", Kind::Bool, "false", "send documents"),
     key("llm[].tool_enabled", Kind::Bool, "true", "offer tools"),
+    key(
+        "transcription.base_url",
+        Kind::Url,
+        "",
+        "API that writes down what is said in recordings, as OpenAI's `/audio/transcriptions`; none by default",
+    ),
+    key("transcription.api_key", Kind::Secret, "", "its key"),
+    key("transcription.model", Kind::Text, "whisper-1", "model to ask for words"),
+    key("transcription.timeout_seconds", Kind::Int(1, 3_600), "60", "longest time for one recording"),
+    key("transcription.max_mib", Kind::Int(1, 1_024), "25", "largest recording that is sent there, in MiB"),
     key("models.attempts", Kind::Int(1, 20), "4", "most attempts for one answer, over all providers"),
     key(
         "models.total_seconds",

@@ -31,6 +31,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// What outgoing requests to strangers are signed with; empty for none.
     pub webhook_secret: Secret,
+    /// Where the words of recordings come from; `None` when recordings stay without.
+    pub transcription: Option<Transcription>,
     /// Coding jobs.
     pub jobs: Jobs,
     /// Repositories over ssh.
@@ -240,4 +242,19 @@ pub struct Git {
     pub ssh_key: Option<PathBuf>,
     /// The hosts that are known; `None` for the home's own.
     pub known_hosts: Option<PathBuf>,
+}
+
+/// Where the words of recordings come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcription {
+    /// Address of the API.
+    pub base_url: String,
+    /// Key; empty for none.
+    pub api_key: Secret,
+    /// Model to ask.
+    pub model: String,
+    /// Longest time for one recording, in milliseconds.
+    pub timeout_ms: u64,
+    /// Largest recording, in bytes.
+    pub max_bytes: u64,
 }

@@ -157,6 +157,8 @@ pub enum Sent {
         /// Why.
         why: String,
     },
+    /// Nothing arrives there: it waits until the person writes again from there, or somebody sends it again.
+    Parked(String),
     /// Never.
     Refused(String),
 }

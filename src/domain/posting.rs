@@ -4,6 +4,7 @@ use super::{
     Millis,
     approval::{Approval, Status, Subject},
     chat::{Button, Card, Content, Press, Tone, Way},
+    identity::is_group,
     markup::{Flavor, Part, parts},
     message::FileRef,
     notice::TASK,
@@ -24,7 +25,7 @@ pub struct Topic {
 
 /// The task that a message in a group is about.
 pub fn topic(message: &NewOutbox, approval: Option<&Approval>) -> Option<Topic> {
-    if !is_group(&message.user) {
+    if !is_group(&message.conversation.user()) {
         return None;
     }
     let id = match &message.body {
@@ -86,7 +87,13 @@ pub fn contents(body: &Body, approval: Option<&Approval>, flavor: Flavor) -> Vec
 }
 
 /// What a question's message says when the question is not open any more.
-pub fn decided(preview: &str, status: Status, by: Option<&str>, reason: Option<&str>, flavor: Flavor) -> Content {
+pub fn decided(
+    preview: &str,
+    status: Status,
+    by: Option<&str>,
+    reason: Option<&str>,
+    flavor: Flavor,
+) -> Content {
     let kept: String = preview.chars().take(KEPT).collect();
     let more = if kept.len() < preview.len() { "\n…" } else { "" };
     let by = by.map(|by| format!(" by {}", plain(by))).unwrap_or_default();
@@ -133,7 +140,8 @@ fn file(file: &FileRef) -> Content {
 
 fn notice(title: &str, body: &str, facts: &[(String, String)]) -> String {
     let gap = if body.is_empty() { "" } else { "\n\n" };
-    let facts: String = facts.iter().map(|(name, value)| format!("\n{}: {}", plain(name), plain(value))).collect();
+    let facts: String =
+        facts.iter().map(|(name, value)| format!("\n{}: {}", plain(name), plain(value))).collect();
     let more = if facts.is_empty() { "" } else { "\n" };
     format!("**{}**{gap}{body}{more}{facts}", plain(title))
 }

@@ -17,3 +17,4 @@ pub mod repo;
 pub mod sandbox;
 pub mod sandbox_care;
 pub mod tool;
+pub mod transcriber;

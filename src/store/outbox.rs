@@ -9,7 +9,7 @@ use crate::domain::{
     ids::{ConversationId, InboundId, TurnId, UserId},
     inbound::State,
     outbound::{self, Body, NewOutbox, OutboxRow, Sent},
-    records::{Fate, OutboxHealth, StoredAnswer},
+    records::{ChannelQueue, Fate, OutboxHealth, StoredAnswer},
 };
 
 const COLUMNS: &str = "id, user_id, conversation_id, turn_id, answers, body, attempts";
@@ -74,6 +74,7 @@ pub fn settle(db: &Connection, id: i64, sent: &Sent, now: Millis, max_attempts: 
     let (state, due, error) = match sent {
         Sent::Done => ("sent", now, None),
         Sent::Unknown(why) => ("unknown", now, Some(why)),
+        Sent::Parked(why) => ("parked", now, Some(why)),
         Sent::Refused(why) => ("dead", now, Some(why)),
         Sent::Later { after_ms, why } => {
             ("due", now.saturating_add(i64::try_from(*after_ms).unwrap_or(i64::MAX)), Some(why))
@@ -143,7 +144,11 @@ pub fn fate(db: &Connection, inbound: &InboundId) -> Result<Option<Fate>> {
 fn stored_answer(message: OutboxRow) -> Option<StoredAnswer> {
     match message.message.body {
         Body::Answer { text, files, outcome } => Some(StoredAnswer { id: message.id, text, files, outcome }),
-        Body::Notice { .. } | Body::Approval { .. } | Body::Pairing { .. } | Body::Decided { .. } | Body::Callback { .. } => None,
+        Body::Notice { .. }
+        | Body::Approval { .. }
+        | Body::Pairing { .. }
+        | Body::Decided { .. }
+        | Body::Callback { .. } => None,
     }
 }
 
@@ -168,6 +173,26 @@ pub fn health(db: &Connection) -> Result<OutboxHealth> {
         }
     }
     Ok(health)
+}
+
+/// How each channel's messages are doing that did not arrive.
+///
+/// # Errors
+/// When the store fails.
+pub fn queues(db: &Connection) -> Result<Vec<ChannelQueue>> {
+    let sql = "SELECT channel, sum(state IN ('due', 'claimed')), min(CASE WHEN state IN ('due', 'claimed')
+                      THEN created_at END), sum(state = 'unknown'), sum(state = 'dead')
+               FROM outbox WHERE state IN ('due', 'claimed', 'unknown', 'dead') GROUP BY channel ORDER BY channel";
+    rows(db, sql, [], |row| {
+        let number = |at: usize| row.get::<_, i64>(at).map(i64::unsigned_abs);
+        Ok(ChannelQueue {
+            channel: row.get(0)?,
+            waiting: number(1)?,
+            oldest: row.get(2)?,
+            unknown: number(3)?,
+            dead: number(4)?,
+        })
+    })
 }
 
 fn read(row: &rusqlite::Row<'_>) -> Result<OutboxRow> {

@@ -78,9 +78,7 @@ pub fn drop_draft(db: &Connection, inbound: &InboundId) -> Result<Option<String>
 /// When the store fails.
 pub fn thread(db: &Connection, conversation: &ConversationId, topic: &str) -> Result<Option<Place>> {
     let sql = "SELECT chat, thread FROM threads WHERE conversation_id = ?1 AND topic = ?2";
-    row(db, sql, [conversation.as_str(), topic], |row| {
-        Ok(Place { chat: row.get(0)?, thread: row.get(1)? })
-    })
+    row(db, sql, [conversation.as_str(), topic], |row| Ok(Place { chat: row.get(0)?, thread: row.get(1)? }))
 }
 
 /// Notes the thread about a topic of a conversation.

@@ -45,6 +45,7 @@ fn message(id: &str, key: Option<&str>) -> NewInbound {
         external_id: key.map(str::to_owned),
         user: user(),
         conversation: conversation(),
+        speaker: None,
         text: "hello".into(),
         attachments: vec![],
         received_at: 1,

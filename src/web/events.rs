@@ -169,7 +169,7 @@ async fn show(events: &Events, row: &OutboxRow) -> Result<(), HungUp> {
             });
             list.push(("notification", data));
         }
-        // It goes to an address, and to nobody who listens.
+        // They go to an address or to a chat, and to nobody who listens here.
         Body::Pairing { .. } | Body::Decided { .. } | Body::Callback { .. } => {}
     }
     let last = list.len().saturating_sub(1);

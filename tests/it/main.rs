@@ -42,3 +42,4 @@ mod support;
 mod tasks;
 mod tools;
 mod town;
+mod transcription;

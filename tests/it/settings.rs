@@ -42,6 +42,20 @@ const PROVEN: &[(&str, &str)] = &[
         "attachments::each_kind_of_file_is_sent_when_its_switch_is_on_and_named_when_it_is_off",
     ),
     ("llm[].tool_enabled", "attachments::tools_are_offered_only_when_their_switch_is_on"),
+    (
+        "transcription.base_url",
+        "transcription::a_recording_is_sent_as_it_is_configured_and_its_words_come_back",
+    ),
+    (
+        "transcription.api_key",
+        "transcription::a_recording_is_sent_as_it_is_configured_and_its_words_come_back",
+    ),
+    ("transcription.model", "transcription::a_recording_is_sent_as_it_is_configured_and_its_words_come_back"),
+    (
+        "transcription.timeout_seconds",
+        "transcription::a_service_that_is_silent_is_waited_for_as_long_as_is_configured",
+    ),
+    ("transcription.max_mib", "transcription::a_recording_is_as_large_as_is_configured"),
     ("models.attempts", "failover::attempts_end_at_their_number"),
     ("models.total_seconds", "failover::attempts_end_when_their_time_is_over"),
     ("prices.*.input", "codecs::usage_and_cost_are_recorded_to_the_millionth"),

@@ -2,6 +2,7 @@
 //! one that keeps house beside them.
 
 mod board;
+mod chats;
 mod jobs;
 mod keeper;
 pub mod messages;

@@ -51,8 +51,8 @@ impl Session {
         let Some(work) = self.works.get_mut(&seq) else { return };
         let cancel = CancellationToken::new();
         work.asking = Some((cancel.clone(), input, self.kit.clock.now()));
-        let span = work.span.clone();
-        let answer = self.kit.doors.complete.ask(Complete { request, only: None, progress, cancel, span });
+        let (only, span) = (work.model.clone(), work.span.clone());
+        let answer = self.kit.doors.complete.ask(Complete { request, only, progress, cancel, span });
         ctx.spawn(answer.into_actor(self).map(move |outcome, session, ctx| {
             session.answered(seq, ask, outcome, ctx);
         }));

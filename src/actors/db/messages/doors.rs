@@ -4,7 +4,7 @@ use actix::prelude::*;
 
 use crate::actors::kernel::Door;
 
-use super::{board::*, jobs::*, posts::*, reads::*, schedules::*, writes::*};
+use super::{board::*, chats::*, jobs::*, posts::*, reads::*, schedules::*, writes::*};
 
 macro_rules! doors {
     ($(#[$doc:meta])* $name:ident, $label:literal, $open:ident { $($field:ident: $message:ident),* $(,)? }) => {
@@ -89,6 +89,17 @@ doors!(
         change_schedule: ChangeSchedule,
         remove_schedule: RemoveSchedule,
         schedule_ran: ScheduleRan,
+        see_identity: SeeIdentity,
+        ask_to_pair: AskToPair,
+        answer_pairing: AnswerPairing,
+        refuse_identity: RefuseIdentity,
+        issue_code: IssueCode,
+        redeem_code: RedeemCode,
+        change_identity: ChangeIdentity,
+        remove_identity: RemoveIdentity,
+        post_notice: PostNotice,
+        set_position: SetPosition,
+        set_preference: SetPreference,
     }
 );
 doors!(
@@ -139,6 +150,12 @@ doors!(
         get_schedule: GetSchedule,
         list_schedules: ListSchedules,
         due_schedules: DueSchedules,
+        recognise: Recognise,
+        position: GetPosition,
+        list_pairings: ListPairings,
+        list_identities: ListIdentities,
+        get_user: GetUser,
+        channel_queues: ChannelQueues,
     }
 );
 

@@ -153,13 +153,15 @@ impl ChatDelivery {
             let event = events.recv().await;
             (events, event)
         };
-        ctx.spawn(actix::fut::wrap_future(next).map(|(events, event), delivery: &mut Self, ctx| match event {
-            Some(event) => {
-                delivery.hear(&event);
-                Self::follow(events, ctx);
-            }
-            None => delivery.watch(ctx),
-        }));
+        ctx.spawn(actix::fut::wrap_future(next).map(
+            |(events, event), delivery: &mut Self, ctx| match event {
+                Some(event) => {
+                    delivery.hear(&event);
+                    Self::follow(events, ctx);
+                }
+                None => delivery.watch(ctx),
+            },
+        ));
     }
 
     fn hear(&mut self, event: &LiveEvent) {

@@ -279,12 +279,7 @@ impl Courier {
         self.note(errand, part, Some(message.to_owned())).await.map(drop)
     }
 
-    async fn note(
-        &self,
-        errand: &Errand<'_>,
-        part: u32,
-        message: Option<String>,
-    ) -> Result<bool, NotPosted> {
+    async fn note(&self, errand: &Errand<'_>, part: u32, message: Option<String>) -> Result<bool, NotPosted> {
         let approval = errand.before.approval.as_ref().filter(|_| part == errand.last);
         let post = NewPost {
             outbox: errand.row.id,
@@ -305,9 +300,11 @@ impl Courier {
 
     /// Waits until it is this chat's turn.
     pub(super) async fn turn(&self, place: &Place) -> Result<(), NotPosted> {
+        // Telegram's ids of groups are negative; nobody else makes a difference.
+        let is_group = place.chat.starts_with('-');
         loop {
             let now = self.clock.now();
-            let wait = self.pace.lock().map_or(0, |mut pace| pace.next(&place.chat, now));
+            let wait = self.pace.lock().map_or(0, |mut pace| pace.next(&place.chat, is_group, now));
             if wait == 0 {
                 return Ok(());
             }

@@ -8,7 +8,7 @@ use crate::domain::{Millis, chat::Failure};
 
 /// What is known of sending.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Sending {
+pub(super) struct Sending {
     /// Messages that were posted.
     pub posted: u64,
     /// When the last one was.
@@ -36,7 +36,10 @@ impl Health {
         let Ok(mut sending) = self.0.lock() else { return };
         let words = failure.to_string();
         if sending.error.as_ref() != Some(&words) && matches!(failure, Failure::NoToken(_)) {
-            tracing::error!(error = words, "nothing can be sent; mend the token in config.yaml and start again");
+            tracing::error!(
+                error = words,
+                "nothing can be sent; mend the token in config.yaml and start again"
+            );
         }
         (sending.error, sending.error_at) = (Some(words), Some(now));
     }

@@ -7,3 +7,6 @@ mod health;
 
 pub use actor::{ChatDelivery, ChatKit};
 pub use courier::ChatDoors;
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,13 @@ impl Platform for Tower {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { resend: self.1, typing_ms: 5_000, max_upload: 50 << 20, max_download: 20 << 20, threads: false }
+        Abilities {
+            resend: self.1,
+            typing_ms: 5_000,
+            max_upload: 50 << 20,
+            max_download: 20 << 20,
+            threads: false,
+        }
     }
 
     fn listen(&self, _: Arc<dyn Sink>, _: Option<String>, _: CancellationToken) -> BoxFuture<'static, ()> {
@@ -81,8 +87,7 @@ impl Platform for Tower {
     }
 
     fn post(&self, post: Post) -> BoxFuture<'static, Result<String, Failure>> {
-        let words =
-            if post.content.markup.is_empty() { &post.content.plain } else { &post.content.markup };
+        let words = if post.content.markup.is_empty() { &post.content.plain } else { &post.content.markup };
         let failure = self.call(format!("post {} {words}", post.place.name()));
         let arrives = matches!(failure, None | Some(Failure::Unknown(_)));
         let mut world = self.0.lock().unwrap();
@@ -101,7 +106,12 @@ impl Platform for Tower {
         .boxed()
     }
 
-    fn edit(&self, place: &Place, message: &str, content: Content) -> BoxFuture<'static, Result<(), Failure>> {
+    fn edit(
+        &self,
+        place: &Place,
+        message: &str,
+        content: Content,
+    ) -> BoxFuture<'static, Result<(), Failure>> {
         let failure = self.call(format!("edit {message} {}", content.markup));
         let mut world = self.0.lock().unwrap();
         let known = world.shown.contains_key(message);
@@ -292,7 +302,11 @@ async fn a_long_answer_goes_out_in_parts_and_those_that_arrived_are_not_posted_a
     let parts = bench.shown();
     assert_eq!(parts.len(), 3);
     let noted = bench.world.lock().unwrap().noted.clone();
-    assert_eq!(noted, [(0, Some("m1".into())), (1, Some("m2".into()))], "the last one ends the message itself");
+    assert_eq!(
+        noted,
+        [(0, Some("m1".into())), (1, Some("m2".into()))],
+        "the last one ends the message itself"
+    );
     let before = Before { parts: vec!["m1".into()], ..Before::default() };
     let bench = Bench::new(World { before, ..World::default() }, Resend::Marked);
     assert_eq!(bench.deliver(answer(1, "42", &text), true).await, Sent::Done);
@@ -341,10 +355,8 @@ async fn nothing_is_lost_to_markup_to_size_or_to_a_bad_day_of_the_platform() {
         files.push(FileRef { id, name: "a.bin".into(), media_type: "x/y".into(), size: 60 << 20 });
     }
     bench.deliver(answer(3, "42", "first"), false).await;
-    bench.world.lock().unwrap().failures = VecDeque::from([
-        Failure::Slow { after_ms: 10, chat_only: false },
-        Failure::Unchanged,
-    ]);
+    bench.world.lock().unwrap().failures =
+        VecDeque::from([Failure::Slow { after_ms: 10, chat_only: false }, Failure::Unchanged]);
     bench.world.lock().unwrap().failures.clear();
     let delivered = bench.deliver(row, false);
     pass(3_000).await;
@@ -372,7 +384,10 @@ async fn an_answer_is_shown_while_it_grows_and_ends_in_the_same_message() {
     }
     let words = "It is a long answer that one likes to read along with, word by word.";
     let calls = bench.calls();
-    assert!(calls[0].starts_with("post 42 ") && calls[1..].iter().all(|call| call.starts_with("edit m1 ")), "{calls:?}");
+    assert!(
+        calls[0].starts_with("post 42 ") && calls[1..].iter().all(|call| call.starts_with("edit m1 ")),
+        "{calls:?}"
+    );
     assert!((2..=5).contains(&calls.len()), "{calls:?}");
     assert_eq!(bench.world.lock().unwrap().drafts.get("i1").map(String::as_str), Some("m1"));
     assert_eq!(bench.deliver(answer(1, "42", words), false).await, Sent::Done);
