@@ -23,6 +23,7 @@ pub mod message;
 pub mod model;
 pub mod notice;
 pub mod outbound;
+pub mod pace;
 pub mod persona;
 pub mod price;
 pub mod project;
