@@ -2,6 +2,7 @@
 
 mod callback;
 mod stream;
+pub mod telegram;
 
 pub use callback::CallbackChannel;
 pub use stream::{Publish, StreamChannel};
