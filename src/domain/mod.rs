@@ -19,6 +19,7 @@ pub mod job;
 pub mod journal;
 pub mod lane;
 pub mod memory;
+pub mod menu;
 pub mod message;
 pub mod model;
 pub mod notice;
