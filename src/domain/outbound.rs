@@ -99,6 +99,8 @@ pub enum Sent {
         /// Why.
         why: String,
     },
+    /// Not until the person writes again from there, or somebody has it sent again: the chat cannot be reached.
+    Parked(String),
     /// Never.
     Refused(String),
 }

@@ -136,4 +136,6 @@ mod job_card_tests;
 #[cfg(test)]
 mod job_tests;
 #[cfg(test)]
+mod outbox_tests;
+#[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_board.sql"),
     include_str!("migrations/0004_jobs.sql"),
     include_str!("migrations/0005_bots.sql"),
+    include_str!("migrations/0006_outbox.sql"),
 ];
 
 fn migrations() -> Migrations<'static> {
