@@ -157,7 +157,7 @@ pub enum Sent {
         /// Why.
         why: String,
     },
-    /// Nothing arrives there: it waits until the person writes again from there, or somebody sends it again.
+    /// Not until the person writes again from there, or somebody has it sent again: the chat cannot be reached.
     Parked(String),
     /// Never.
     Refused(String),

@@ -144,4 +144,6 @@ mod job_card_tests;
 #[cfg(test)]
 mod job_tests;
 #[cfg(test)]
+mod outbox_tests;
+#[cfg(test)]
 mod tests;

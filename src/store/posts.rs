@@ -101,6 +101,12 @@ pub(super) fn arrived(db: &Connection, outbox: i64) -> Result<()> {
     Ok(())
 }
 
+/// Lets a part that was posted a second time be posted once more: a person asks for it.
+pub(super) fn begin_anew(db: &Connection, outbox: i64) -> Result<()> {
+    execute(db, "DELETE FROM posts WHERE outbox_id = ?1 AND message IS NULL", [outbox])?;
+    Ok(())
+}
+
 /// Forgets the posts of messages that are kept no more.
 pub(super) fn prune(db: &Connection) -> Result<()> {
     execute(db, "DELETE FROM posts WHERE outbox_id NOT IN (SELECT id FROM outbox)", [])?;

@@ -129,6 +129,9 @@ impl Outbox {
             tracing::warn!(outbox = id, why, "message not delivered");
             self.life.vitals().note_error(format!("message {id}: {why}"));
         }
+        if let Sent::Parked(why) = &sent {
+            tracing::info!(outbox = id, why, "message parked until its chat can be reached");
+        }
         self.outcomes.push((id, sent));
         self.store(ctx);
     }
