@@ -24,7 +24,7 @@ impl Store {
 
     /// A message to a user's place that was sent at `now` with this outcome.
     fn sent(&self, user: &str, place: &str, now: i64, sent: &Sent) -> i64 {
-        let body = Body::Notice { title: "secret words".into(), body: String::new() };
+        let body = Body::Notice { title: "secret words".into(), body: String::new(), facts: vec![] };
         let new = NewOutbox {
             user: UserId::new(user),
             conversation: place_of(user, place),
@@ -48,6 +48,7 @@ impl Store {
             external_id: Some(key.into()),
             user: UserId::new(user),
             conversation: place_of(user, place),
+            speaker: None,
             text: "hello".into(),
             attachments: vec![],
             received_at: 50,

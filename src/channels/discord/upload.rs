@@ -116,7 +116,10 @@ fn one_line(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::FileId;
+    use crate::{
+        domain::ids::FileId,
+        ports::files::{KeepError, OpenFile, Pieces},
+    };
 
     struct Nowhere;
 
@@ -131,6 +134,20 @@ mod tests {
         }
 
         fn read(&self, _: &FileId) -> futures_util::future::BoxFuture<'static, io::Result<Bytes>> {
+            Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+        }
+
+        fn keep(
+            &self,
+            _: String,
+            _: String,
+            _: Pieces,
+            _: u64,
+        ) -> futures_util::future::BoxFuture<'static, Result<FileRef, KeepError>> {
+            Box::pin(async { Err(KeepError::Io(io::ErrorKind::Unsupported.into())) })
+        }
+
+        fn open(&self, _: &FileId) -> futures_util::future::BoxFuture<'static, io::Result<OpenFile>> {
             Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
         }
 

@@ -258,6 +258,7 @@ impl Platform for Telegram {
             typing_ms: TYPING,
             max_upload: upload::LARGEST,
             max_download: LARGEST_DOWNLOAD,
+            threads: false,
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
         markup::Flavor,
         message::FileRef,
         outbound::{Before, Body, LiveEvent, NewOutbox, OutboxRow, Progress, Sent},
-        pace::Pace,
+        pace::{self, Pace},
         turn::Outcome,
     },
     ports::{
@@ -184,6 +184,7 @@ answers!(StaleDrafts, |_ask, world| {
     Ok(all.map(|(id, message)| (InboundId::new(id.as_str()), place.clone(), message.clone())).collect())
 });
 
+answers!(GetUser, |_ask, _world| Ok(None));
 answers!(ThreadOf, |_ask, _world| Ok(None));
 answers!(OpenThread, |_ask, _world| Ok(()));
 
@@ -230,13 +231,14 @@ impl Bench {
         let kit = ChatKit {
             platform: Arc::new(Tower(Arc::clone(&world), resend)),
             flavor: Flavor::Telegram,
-            pace: Pace::telegram(),
+            pace: Pace::new(pace::TELEGRAM),
             doors: ChatDoors {
                 record_post: door(&neighbour, &vitals),
                 record_draft: door(&neighbour, &vitals),
                 drop_draft: door(&neighbour, &vitals),
                 before: door(&neighbour, &vitals),
                 stale_drafts: door(&neighbour, &vitals),
+                user: door(&neighbour, &vitals),
                 thread_of: door(&neighbour, &vitals),
                 open_thread: door(&neighbour, &vitals),
             },
