@@ -40,5 +40,6 @@ mod sandbox;
 mod settings;
 mod support;
 mod tasks;
+mod telegram;
 mod tools;
 mod town;
