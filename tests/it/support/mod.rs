@@ -8,6 +8,7 @@ pub(crate) mod server;
 pub(crate) mod skills;
 mod strict;
 pub(crate) mod transcriber;
+pub(crate) mod telegram;
 mod wire;
 
 pub(crate) use client::{Event, Stream, User, answer_of, code_of};
