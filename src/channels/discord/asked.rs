@@ -4,10 +4,13 @@ use super::{
     read::{Asked, News, Unreadable, What, moment, parse, place, remote, sender},
     wire::{CommandData, ComponentData, Interaction},
 };
-use crate::domain::{
-    chat::{Event, Incoming, RemoteFile},
-    menu::CommandSpec,
-    secret::Secret,
+use crate::{
+    domain::{
+        chat::{Event, Incoming, RemoteFile},
+        menu::CommandSpec,
+        secret::Secret,
+    },
+    ports::platform::Typing,
 };
 
 pub(super) fn read(interaction: Interaction, menu: &[CommandSpec]) -> Result<News, Unreadable> {
@@ -46,12 +49,13 @@ pub(super) fn read(interaction: Interaction, menu: &[CommandSpec]) -> Result<New
                 return Ok(News::Nothing);
             };
             let (option, typed) = (given.name.clone(), text(&given.value));
-            What::Typing { sender, place: place(channel), command: command.name, option, typed }
+            What::Typing(Typing { sender, place: place(channel), command: command.name, option, typed })
         }
         _ => return Ok(News::Nothing),
     };
     let token = Secret::new(interaction.token);
-    Ok(News::Asked(Box::new(Asked { id, token, channel, what })))
+    let application = interaction.application_id.get();
+    Ok(News::Asked(Box::new(Asked { id, token, application, channel, what })))
 }
 
 /// A command as it would be typed: its options in the order of the menu, whatever order they were given in.

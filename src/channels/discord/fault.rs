@@ -12,13 +12,15 @@ pub(super) fn failure(status: u16, body: &Value) -> Failure {
     let code = body["code"].as_u64().unwrap_or(0);
     let said = said(status, body);
     match (status, code) {
+        // Of an interaction, not of the bot: it is too late to answer it.
+        (_, 50_027) => Failure::NoMessage(said),
         (401, _) => Failure::NoToken(
             "Discord does not take the bot's token: make a new one in the developer portal, set channels.discord.token \
              and restart"
                 .into(),
         ),
         (_, 10_003 | 50_001 | 50_007 | 50_278) => Failure::NoChat(said),
-        (_, 10_008 | 10_015 | 10_062 | 50_027 | 50_083) => Failure::NoMessage(said),
+        (_, 10_008 | 10_015 | 10_062 | 50_083) => Failure::NoMessage(said),
         (413, _) | (_, 40_005) => Failure::TooLarge(said),
         // Too many edits of an old message; busy.
         (_, 30_046 | 130_000) | (408 | 500.., _) => Failure::Later(said),
@@ -70,7 +72,7 @@ mod tests {
         for (status, code) in [(404, 10_003), (403, 50_001)] {
             assert!(matches!(of(status, code), Failure::NoChat(_)), "{code}");
         }
-        for (status, code) in [(404, 10_008), (404, 10_015), (404, 10_062), (401 + 2, 50_083)] {
+        for (status, code) in [(404, 10_008), (404, 10_015), (404, 10_062), (401, 50_027), (400, 50_083)] {
             assert!(matches!(of(status, code), Failure::NoMessage(_)), "{code}");
         }
         for (status, code) in [(413, 0), (400, 40_005)] {

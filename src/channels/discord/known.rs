@@ -38,6 +38,7 @@ pub(super) struct Seen {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Owed {
     interaction: u64,
+    application: u64,
     token: String,
     channel: u64,
     until: Millis,
@@ -45,6 +46,13 @@ struct Owed {
     promised: bool,
     /// The post that gives it.
     key: Option<String>,
+}
+
+impl Owed {
+    fn answer(&self, fresh: bool) -> Claim {
+        let webhook = Webhook { application: self.application, token: Secret::new(self.token.clone()) };
+        Claim::Answer { interaction: self.interaction, webhook, fresh }
+    }
 }
 
 /// What a position says. Everything in it has a bound.
@@ -62,6 +70,13 @@ struct Stored {
     owed: Vec<Owed>,
 }
 
+/// Where an interaction is answered.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Webhook {
+    pub(super) application: u64,
+    pub(super) token: Secret,
+}
+
 /// How a post can be given as the answer to an interaction.
 #[derive(Debug, PartialEq)]
 pub(super) enum Claim {
@@ -72,7 +87,8 @@ pub(super) enum Claim {
     /// As the answer to this interaction.
     Answer {
         interaction: u64,
-        token: Secret,
+        /// Where it is given.
+        webhook: Webhook,
         /// The post was not known to be this answer before.
         fresh: bool,
     },
@@ -200,7 +216,7 @@ impl Known {
     }
 
     /// An interaction came that may get its answer later. False when its answer is owed already.
-    pub(super) fn owe(&mut self, interaction: u64, token: &Secret, channel: u64, now: Millis) -> bool {
+    pub(super) fn owe(&mut self, interaction: u64, webhook: &Webhook, channel: u64, now: Millis) -> bool {
         self.owed.retain(|owed| owed.until > now);
         if self.owed.iter().any(|owed| owed.interaction == interaction) {
             return false;
@@ -208,9 +224,10 @@ impl Known {
         if self.owed.len() >= ANSWERS {
             self.owed.remove(0);
         }
-        let token = token.reveal().to_owned();
+        let (application, token) = (webhook.application, webhook.token.reveal().to_owned());
         let until = now + ANSWERED_WITHIN;
-        self.owed.push(Owed { interaction, token, channel, until, promised: false, key: None });
+        let (promised, key) = (false, None);
+        self.owed.push(Owed { interaction, application, token, channel, until, promised, key });
         true
     }
 
@@ -231,8 +248,7 @@ impl Known {
         self.owed.retain(|owed| owed.until > now);
         let mine = |owed: &&mut Owed| owed.key.as_deref() == Some(key);
         if let Some(owed) = self.owed.iter_mut().find(mine) {
-            let token = Secret::new(owed.token.clone());
-            return Claim::Answer { interaction: owed.interaction, token, fresh: false };
+            return owed.answer(false);
         }
         let free = |owed: &&mut Owed| owed.channel == channel && owed.key.is_none();
         match self.owed.iter_mut().find(free) {
@@ -240,8 +256,7 @@ impl Known {
             Some(owed) if !owed.promised => Claim::Soon,
             Some(owed) => {
                 owed.key = Some(key.to_owned());
-                let token = Secret::new(owed.token.clone());
-                Claim::Answer { interaction: owed.interaction, token, fresh: true }
+                owed.answer(true)
             }
         }
     }
@@ -258,6 +273,10 @@ impl Known {
 mod tests {
     use super::*;
 
+    fn webhook() -> Webhook {
+        Webhook { application: 3, token: Secret::new("t1") }
+    }
+
     fn seen(channel: u64, message: u64) -> Seen {
         Seen { channel, message, group: false }
     }
@@ -270,7 +289,7 @@ mod tests {
             known.add_thread(n);
             known.add_role(n);
             known.said(n, n);
-            assert!(known.owe(n, &Secret::new("t"), n, 0));
+            assert!(known.owe(n, &webhook(), n, 0));
             known.promised(n);
         }
         let position = known.position(Some(Life { id: "s".into(), seq: 4, url: None }), 0);
@@ -301,14 +320,14 @@ mod tests {
 
     #[test]
     fn one_post_answers_one_interaction_and_is_known_again() {
-        let (mut known, token) = (Known::new(7), Secret::new("t1"));
+        let mut known = Known::new(7);
         assert_eq!(known.claim(5, "k1", 0), Claim::None);
-        assert!(known.owe(1, &token, 5, 0));
-        assert!(!known.owe(1, &token, 5, 1), "the same interaction again");
+        assert!(known.owe(1, &webhook(), 5, 0));
+        assert!(!known.owe(1, &webhook(), 5, 1), "the same interaction again");
         assert_eq!(known.claim(5, "k1", 0), Claim::Soon);
         known.promised(1);
         assert_eq!(known.claim(6, "k1", 0), Claim::None, "in another channel");
-        let answer = |fresh| Claim::Answer { interaction: 1, token: token.clone(), fresh };
+        let answer = |fresh| Claim::Answer { interaction: 1, webhook: webhook(), fresh };
         assert_eq!(known.claim(5, "k1", 0), answer(true));
         assert_eq!(known.claim(5, "k1", 0), answer(false));
         assert_eq!(known.claim(5, "k2", 0), Claim::None);

@@ -8,11 +8,14 @@ use super::{
     known::Known,
     wire::{Attachment, Author, Guild, Member, Message, Referenced, Thread},
 };
-use crate::domain::{
-    Millis,
-    chat::{Event, Incoming, Media, Place, Quote, RemoteFile, Sender},
-    menu::CommandSpec,
-    secret::Secret,
+use crate::{
+    domain::{
+        Millis,
+        chat::{Event, Incoming, Media, Place, Quote, RemoteFile, Sender},
+        menu::CommandSpec,
+        secret::Secret,
+    },
+    ports::platform::Typing,
 };
 
 /// Discord's first moment, in milliseconds since the Unix epoch: the time in its ids counts from there.
@@ -78,6 +81,8 @@ pub struct Asked {
     pub id: u64,
     /// What it is answered with.
     pub token: Secret,
+    /// The application that it is for; answers name it.
+    pub application: u64,
     /// Its channel.
     pub channel: u64,
     /// What it is.
@@ -92,18 +97,7 @@ pub enum What {
     /// A button was pressed.
     Tap(Incoming),
     /// Something is being typed.
-    Typing {
-        /// Who types.
-        sender: Sender,
-        /// Where.
-        place: Place,
-        /// Behind which command.
-        command: String,
-        /// As which option.
-        option: String,
-        /// What is there already.
-        typed: String,
-    },
+    Typing(Typing),
 }
 
 /// Something to know.
@@ -143,13 +137,15 @@ pub fn read(name: &str, data: &str, known: &Known, menu: &[CommandSpec]) -> Resu
     })
 }
 
-/// Reads a list of messages of one channel, as they are fetched: the oldest first. What cannot be read is left out.
-pub(super) fn fetched(data: &str, group: bool, known: &Known) -> Result<Vec<Arrived>, Unreadable> {
+/// Reads a list of messages of one channel, as they are fetched: the oldest first, and how many there were. What cannot
+/// be read is left out.
+pub(super) fn fetched(data: &str, group: bool, known: &Known) -> Result<(Vec<Arrived>, usize), Unreadable> {
     let messages: Vec<Box<serde_json::value::RawValue>> = parse(data)?;
+    let count = messages.len();
     let messages = messages.iter().filter_map(|message| parse::<Message>(message.get()).ok());
     let mut all: Vec<Arrived> = messages.map(|message| arrived(message, Some(group), known)).collect();
     all.sort_by_key(|message| message.message);
-    Ok(all)
+    Ok((all, count))
 }
 
 pub(super) fn parse<T: DeserializeOwned>(data: &str) -> Result<T, Unreadable> {

@@ -211,7 +211,7 @@ fn taps_and_what_is_being_typed_are_read() {
             {"name": "project", "type": 3, "value": "ap", "focused": true}
         ]}),
     );
-    let What::Typing { command, option, typed, .. } = typing.what else { panic!("nothing is typed") };
+    let What::Typing(Typing { command, option, typed, .. }) = typing.what else { panic!("nothing is typed") };
     assert_eq!((command.as_str(), option.as_str(), typed.as_str()), ("task", "project", "ap"));
 }
 
@@ -244,7 +244,8 @@ fn odd_decoration_costs_no_message_and_a_broken_one_is_not_repeated_in_the_error
 fn what_is_fetched_comes_oldest_first() {
     let list =
         json!([message(json!({"id": "9", "guild_id": "(none)"})), {"id": 1}, message(json!({"id": "8"}))]);
-    let all = fetched(&list.to_string(), true, &known()).unwrap();
+    let (all, count) = fetched(&list.to_string(), true, &known()).unwrap();
+    assert_eq!(count, 3);
     assert_eq!(all.iter().map(|arrived| arrived.message).collect::<Vec<_>>(), [8, 9]);
     assert!(all.iter().all(|arrived| arrived.group));
 }
