@@ -128,6 +128,7 @@ impl Platform for Discord {
             typing_ms: 10_000,
             max_upload: upload::LARGEST,
             max_download: fetch::LARGEST,
+            threads: true,
         }
     }
 

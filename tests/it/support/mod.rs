@@ -7,8 +7,8 @@ pub(crate) mod model;
 pub(crate) mod server;
 pub(crate) mod skills;
 mod strict;
-pub(crate) mod transcriber;
 pub(crate) mod telegram;
+pub(crate) mod transcriber;
 mod wire;
 
 pub(crate) use client::{Event, Stream, User, answer_of, code_of};
