@@ -10,6 +10,7 @@ pub mod budget;
 pub mod bundle;
 pub mod command;
 pub mod commit;
+pub mod draft;
 pub mod engine;
 pub mod gateway;
 pub mod ids;
