@@ -1,7 +1,7 @@
 //! What a model writes (CommonMark with strikethrough, tables and task lists) as a channel takes it, in parts that fit
 //! one message each.
 //!
-//! The text is read once, by one walker over `pulldown-cmark`, into a [`document::Document`]: what is to be seen, with a
+//! The text is read once, by one walker over `pulldown-cmark`, into a `Document`: what is to be seen, with a
 //! style for each stretch of it. That is cut ([`super::split`]) where a reader would cut it, and only then does each part
 //! get its tags or markers. So a part never ends inside a tag or an entity, and a style, a link or a code block that goes
 //! over a border is closed before it and opened again after it, a code block with its language.

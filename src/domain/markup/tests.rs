@@ -341,7 +341,7 @@ fn more_links_than_a_message_keeps_go_into_the_next() {
 #[test]
 fn deep_nesting_is_read_and_shown() {
     for text in [
-        ">".repeat(3000) + " x",
+        ">".repeat(30_000) + " x",
         "- ".repeat(3000) + "x",
         "*".repeat(3000) + "x" + &"*".repeat(3000),
         "[".repeat(3000),
