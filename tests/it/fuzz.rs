@@ -62,3 +62,8 @@ fn mux() {
 fn gateway() {
     run("gateway", checks::gateway);
 }
+
+#[test]
+fn discord() {
+    run("discord", checks::discord);
+}

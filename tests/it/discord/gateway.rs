@@ -149,3 +149,30 @@ async fn commands_are_registered_with_what_may_be_typed() {
     bot.stop().await;
     assert_eq!(fake.faults(), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_gateway_that_is_set_is_used() {
+    let fake = FakeDiscord::start();
+    let bot = Bot::at_gateway(&fake, &Taker::willing(), Some(fake.gateway_url()));
+    fake.dm("ann", "before it listened");
+    until("it listens", async || fake.is_listened_to()).await;
+    fake.dm("ann", "1");
+    bot.hears(&["1"]).await;
+    assert_eq!(fake.calls("GET /gateway/bot").len(), 0);
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn no_session_is_opened_when_there_were_too_many_today() {
+    let fake = FakeDiscord::start();
+    fake.sessions_left(0);
+    let bot = Bot::start(&fake, &Taker::willing());
+    let told = |link: &Link| matches!(link, Link::Down { why } if why.contains("too many sessions"));
+    until("it is said", async || bot.taker.links().iter().any(told)).await;
+    assert_eq!(fake.calls("gateway").len(), 0, "Discord resets the token of whoever goes on");
+    fake.sessions_left(5);
+    until("it listens after the wait that Discord wants", async || fake.is_listened_to()).await;
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}

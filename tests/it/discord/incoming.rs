@@ -142,3 +142,33 @@ async fn what_cannot_be_taken_now_is_offered_again_and_the_position_waits() {
     bot.stop().await;
     assert_eq!(fake.faults(), [""; 0]);
 }
+
+#[tokio::test]
+async fn more_than_can_be_taken_waits_at_discord_and_all_of_it_comes() {
+    let fake = FakeDiscord::with_heartbeats(Duration::from_millis(300));
+    let full = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let is_full = Arc::clone(&full);
+    let taker = Taker::with(move |_| {
+        let refused = is_full.load(std::sync::atomic::Ordering::SeqCst);
+        (Duration::ZERO, if refused { Err(NotNow("the disk is full".into())) } else { Ok(Receipt::Taken) })
+    });
+    let bot = Bot::up(&fake, &taker).await;
+    for n in 0..1_500 {
+        fake.dm(&format!("user{}", n % 50), &format!("{n}"));
+    }
+    let beats = fake.calls("gateway heartbeat").len();
+    until("heartbeats go on while nothing is read", async || {
+        fake.calls("gateway heartbeat").len() > beats + 5
+    })
+    .await;
+    full.store(false, std::sync::atomic::Ordering::SeqCst);
+    until("all is taken", async || taker.taken().len() == 1_500).await;
+    let mut last = std::collections::HashMap::new();
+    for incoming in taker.taken() {
+        let n: u32 = words(&incoming).parse().unwrap();
+        assert!(last.insert(incoming.place.chat, n).is_none_or(|before| before < n), "{n} came too early");
+    }
+    assert_eq!(fake.calls("gateway connect").len(), 1, "the connection was given up");
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}

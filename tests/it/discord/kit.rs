@@ -160,6 +160,11 @@ pub(super) struct Bot {
 impl Bot {
     /// Begins to listen where it was left.
     pub(super) fn start(fake: &FakeDiscord, taker: &Arc<Taker>) -> Self {
+        Self::at_gateway(fake, taker, None)
+    }
+
+    /// The same, with a gateway that is set.
+    pub(super) fn at_gateway(fake: &FakeDiscord, taker: &Arc<Taker>, gateway_url: Option<String>) -> Self {
         atoll::net::install_tls();
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(SystemClock);
@@ -167,7 +172,7 @@ impl Bot {
         let settings = DiscordSettings {
             token: Secret::new(TOKEN),
             api_url: Some(fake.api_url()),
-            gateway_url: None,
+            gateway_url,
             menu: MENU,
             completer: Some(Arc::new(Offers)),
         };

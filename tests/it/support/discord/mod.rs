@@ -151,6 +151,11 @@ impl FakeDiscord {
         self.world().zombie = is_one;
     }
 
+    /// How many sessions may be opened today.
+    pub(crate) fn sessions_left(&self, left: u64) {
+        self.world().sessions_left = left;
+    }
+
     /// Somebody listens.
     pub(crate) fn is_listened_to(&self) -> bool {
         self.world().is_up()

@@ -82,6 +82,9 @@ pub(super) fn answer(shared: &Shared, asked: &Asked) -> Told {
         return Reply::error(404, 0, "404: Not Found").told();
     };
     path = inner;
+    if !asked.header("user-agent").starts_with("DiscordBot (http") || asked.headers.contains_key("cookie") {
+        world.fault(format!("not a bot's user agent: {}", asked.header("user-agent")));
+    }
     let reply = route(&mut world, asked, path, &form);
     if reply.status == 400 || (reply.status == 404 && reply.body["code"] == 0) {
         world.fault(format!("{} {path}: {}", asked.method, reply.body));
@@ -164,8 +167,7 @@ fn route(world: &mut World, asked: &Asked, path: &str, form: &Form) -> Reply {
             Reply::new(200, json!({"id": APPLICATION.to_string(), "name": "atoll", "flags": 1 << 18}))
         }
         ("GET", ["gateway", "bot"]) => {
-            let limit =
-                json!({"total": 1000, "remaining": 999, "reset_after": 14_400_000, "max_concurrency": 1});
+            let limit = json!({"total": 1000, "remaining": world.sessions_left, "reset_after": 2_000, "max_concurrency": 1});
             Reply::new(200, json!({"url": world.gateway, "shards": 1, "session_start_limit": limit}))
         }
         ("PUT", ["applications", id, "commands"]) if *id == APPLICATION.to_string() => {

@@ -125,6 +125,8 @@ pub(super) struct World {
     pub message_content: bool,
     pub gateway_up: bool,
     pub zombie: bool,
+    /// How many sessions may be opened today.
+    pub sessions_left: u64,
     pub limit: (u64, Duration),
     pub all_until: Option<Instant>,
     pub troubles: Vec<(String, String, Trouble, u32)>,
@@ -151,6 +153,7 @@ impl World {
             message_content: true,
             gateway_up: true,
             zombie: false,
+            sessions_left: 999,
             limit: (1_000, Duration::from_secs(1)),
             all_until: None,
             troubles: Vec::new(),
