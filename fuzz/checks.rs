@@ -5,12 +5,18 @@
 mod strict;
 
 use atoll::{
+    channels::discord::{
+        known::Known,
+        read::{News, What, read},
+    },
     config,
     domain::{
+        chat::{Event, Incoming},
         engine::{EngineEvent, TEXT},
         gateway::body::{Endpoint, screen},
         markup::{Flavor, parts, preview, verbatim},
         split::split,
+        menu::MENU,
     },
     engines::{
         claude_code::ClaudeDialog,
@@ -223,4 +229,41 @@ pub(crate) fn markup(bytes: &[u8]) {
     let pieces = split(&text, 16, units);
     assert!(pieces.is_empty() || pieces.concat() == text, "pieces are not the text");
     assert!(pieces.iter().all(|piece| (1..=16).contains(&units(piece))), "a piece is too long, or empty");
+}
+
+/// Events of Discord: the first line is the event's name, the rest what it carries. What is read has an id and a place
+/// that a conversation can be named after, no mention of the bot is left, and no secret is shown.
+pub(crate) fn discord(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (name, data) = text.split_once('\n').unwrap_or(("MESSAGE_CREATE", text));
+    let known = Known::new(900);
+    let first = read(name, data, &known, MENU);
+    assert_eq!(first, read(name, data, &known, MENU), "read twice, it says something else");
+    let incoming = match first {
+        Err(error) => {
+            let said = error.to_string();
+            assert!(said.len() < 80, "an error repeats what came: {said}");
+            return;
+        }
+        Ok(News::Message(arrived)) => arrived.incoming,
+        Ok(News::Edited { incoming, .. }) => Some(*incoming),
+        Ok(News::Asked(asked)) => {
+            let (shown, token) = (format!("{:?}", asked.token), asked.token.reveal());
+            assert!(
+                token.is_empty() || !shown.contains(token) || "(secret)".contains(token),
+                "a token is shown"
+            );
+            match asked.what {
+                What::Command(incoming) | What::Tap(incoming) => Some(incoming),
+                What::Typing(_) => None,
+            }
+        }
+        Ok(News::Nothing | News::Facts(_)) => None,
+    };
+    let Some(Incoming { id, place, sender, event, .. }) = incoming else { return };
+    assert!(id.len() < 64 && sender.id.bytes().all(|byte| byte.is_ascii_digit()));
+    assert!(place.chat.parse::<u64>().is_ok_and(|chat| chat > 0) && place.thread.is_none());
+    if let Event::Message { text, .. } | Event::Edited { text, .. } = event {
+        assert_eq!(text, text.trim());
+    }
 }

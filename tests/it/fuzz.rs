@@ -67,3 +67,8 @@ fn gateway() {
 fn markup() {
     run("markup", checks::markup);
 }
+
+#[test]
+fn discord() {
+    run("discord", checks::discord);
+}

@@ -19,6 +19,7 @@ mod commands;
 mod crash;
 mod daemon;
 mod demo;
+mod discord;
 mod docs;
 mod engines;
 mod events;

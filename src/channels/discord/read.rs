@@ -195,7 +195,7 @@ fn incoming(message: Message, group: bool, known: &Known) -> Option<Incoming> {
     let is_voice = message.flags & MessageFlags::IS_VOICE_MESSAGE.bits() != 0;
     let forwarded = message.message_snapshots.first().map(|snapshot| &snapshot.message);
     let text = match forwarded {
-        Some(forwarded) if text.is_empty() => forwarded.content.clone(),
+        Some(forwarded) if text.is_empty() => forwarded.content.trim().to_owned(),
         _ => text,
     };
     let files = message.attachments.iter().chain(forwarded.into_iter().flat_map(|it| &it.attachments));

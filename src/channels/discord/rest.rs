@@ -24,6 +24,9 @@ use crate::{
 
 /// Discord's own interface.
 pub(super) const API: &str = "https://discord.com/api/v10";
+/// Who calls, as Discord wants it told (<https://docs.discord.com/developers/reference#user-agent>).
+const AGENT: &str =
+    concat!("DiscordBot (", env!("CARGO_PKG_REPOSITORY"), ", ", env!("CARGO_PKG_VERSION"), ")");
 /// Longest wait for an answer, and for one to a file.
 const PATIENCE: Duration = Duration::from_secs(15);
 const PATIENCE_FOR_FILES: Duration = Duration::from_secs(120);
@@ -191,6 +194,7 @@ impl Rest {
     async fn send(&self, call: &Call) -> Result<Response, Fault> {
         let url = format!("{}{}", self.base, call.path);
         let request = self.client(&url)?.request(call.method.clone(), url).timeout(PATIENCE);
+        let request = request.header("user-agent", AGENT);
         let request = if call.bare {
             request
         } else {

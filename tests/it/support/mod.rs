@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test, and the benches, use a part of it")]
 
 pub(crate) mod client;
+pub(crate) mod discord;
 pub(crate) mod http;
 pub(crate) mod model;
 pub(crate) mod server;
