@@ -3,6 +3,7 @@
 
 mod actors;
 mod bots;
+mod chats;
 mod clock;
 mod coding;
 mod jobs;

@@ -30,7 +30,7 @@ use crate::{
 };
 
 use super::{
-    bots, jobs,
+    bots, chats, jobs,
     parts::{Base, Doors, Parts},
 };
 
@@ -43,7 +43,7 @@ pub(super) const STAGE_IN: u8 = 1;
 pub(super) const STAGE_WORK: u8 = 2;
 const STAGE_TOOLS: u8 = 3;
 const STAGE_OUTBOX: u8 = 4;
-const STAGE_DELIVERY: u8 = 5;
+pub(super) const STAGE_DELIVERY: u8 = 5;
 const STAGE_HUB: u8 = 6;
 const STAGE_READERS: u8 = 7;
 const STAGE_STORE: u8 = 8;
@@ -166,9 +166,14 @@ fn outgoing_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
     }
     let (kit, open) = (Arc::clone(parts), doors.fresh.clone());
     children.push(callback_child(parts, doors));
-    let resend = |name: &str| if is_stream(name) { Resend::Never } else { Resend::Safe };
-    let deliveries =
-        doors.deliveries.iter().map(|(name, door)| (*name, (door.clone(), resend(name)))).collect();
+    children.extend(chats::deliveries(parts, doors));
+    let resend = |name: &str| match parts.platforms.iter().find(|platform| platform.name() == name) {
+        Some(platform) => Some(platform.abilities().resend),
+        None if is_stream(name) => Some(Resend::Never),
+        None => (name == CALLBACK_CHANNEL).then_some(Resend::Safe),
+    };
+    let known = |(name, door): (&&'static str, &Door<_>)| Some((*name, (door.clone(), resend(name)?)));
+    let deliveries = doors.deliveries.iter().filter_map(known).collect();
     let outbox = OutboxDoors {
         claim: doors.db.write.claim_outbox.clone(),
         settle: doors.db.write.settle_outbox.clone(),
@@ -329,10 +334,16 @@ fn session_settings(parts: &Parts) -> SessionSettings {
         queue_limit: config.agent.queue_limit,
         tool_timeout_ms: config.agent.tool_timeout_ms,
         while_busy,
+        models: llm_names(parts),
         worst_price,
         max_output,
         answer_ms: config.answer_bounds.total_ms.unsigned_abs(),
     }
+}
+
+/// What the models are called that may answer.
+fn llm_names(parts: &Parts) -> Vec<String> {
+    parts.models.iter().flat_map(|model| [model.name().to_owned(), model.model().to_owned()]).collect()
 }
 
 fn incoming_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {

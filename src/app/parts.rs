@@ -19,8 +19,14 @@ use crate::{
     },
     channels::CallbackChannel,
     config::Config,
-    domain::outbound::{CALLBACK_CHANNEL, STREAM_CHANNELS},
-    ports::{clock::Clock, metrics::Metrics, model::Model, persona::Personas, tool::SharedSkills},
+    domain::{
+        chat::PLATFORMS,
+        outbound::{CALLBACK_CHANNEL, STREAM_CHANNELS},
+    },
+    ports::{
+        clock::Clock, metrics::Metrics, model::Model, persona::Personas, platform::Platform,
+        tool::SharedSkills,
+    },
 };
 
 use super::jobs::Coding;
@@ -56,6 +62,8 @@ pub struct Parts {
     pub coding: Coding,
     /// Posts what happens to tasks.
     pub callbacks: Arc<CallbackChannel>,
+    /// The chat platforms that are switched on.
+    pub platforms: Vec<Arc<dyn Platform>>,
 }
 
 /// All doors of the tree.
@@ -132,6 +140,7 @@ impl Doors {
             deliveries: STREAM_CHANNELS
                 .into_iter()
                 .chain([CALLBACK_CHANNEL])
+                .chain(PLATFORMS)
                 .map(|channel| (channel, Door::closed("the delivery")))
                 .collect(),
             fresh: Door::closed("the outbox"),

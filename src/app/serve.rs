@@ -216,8 +216,16 @@ impl Town {
             metrics: metrics.clone(),
             placement: Placement::threads(STORE_THREADS, cores()),
         };
-        let Assembled { root, doors, registry } =
-            assemble(Parts { base, config, models: models.models, skills, personas, coding, callbacks });
+        let Assembled { root, doors, registry } = assemble(Parts {
+            base,
+            config,
+            models: models.models,
+            skills,
+            personas,
+            coding,
+            callbacks,
+            platforms: Vec::new(),
+        });
         let closing = CancellationToken::new();
         Ok((Self { doors, registry, files, job_files, clock, metrics, settings, sandboxes, closing }, root))
     }

@@ -7,6 +7,7 @@ use super::{
     access::Role,
     ids::{ConversationId, InboundId, KeyId, UserId},
     inbound::State,
+    job::Verbosity,
     journal::WhileBusy,
     message::FileRef,
     turn::Outcome,
@@ -22,8 +23,23 @@ pub struct User {
     pub name: String,
     /// What their message does while a turn runs, if they chose.
     pub while_busy: Option<WhileBusy>,
+    /// How much they want to see of the work, if they chose.
+    #[serde(default)]
+    pub verbosity: Option<Verbosity>,
+    /// The model that is to answer them, if they chose.
+    #[serde(default)]
+    pub model: Option<String>,
     /// When they were first seen.
     pub created_at: Millis,
+}
+
+/// Something that a person chooses for themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preference {
+    /// How much of the work they want to see; `None` for the usual.
+    Verbosity(Option<Verbosity>),
+    /// Which model is to answer; `None` for any.
+    Model(Option<String>),
 }
 
 /// An API key, without the key.
@@ -104,6 +120,24 @@ pub struct StoredAnswer {
     pub files: Vec<FileRef>,
     /// How the turn ended.
     pub outcome: Outcome,
+}
+
+/// Messages of one channel that did not arrive.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelQueue {
+    /// The channel.
+    pub channel: String,
+    /// Messages that wait.
+    pub waiting: u64,
+    /// When the oldest of them was stored.
+    pub oldest: Option<Millis>,
+    /// Messages that may or may not have arrived.
+    pub unknown: u64,
+    /// Messages that were given up.
+    pub dead: u64,
+    /// Messages to chats that cannot be reached.
+    pub parked: u64,
 }
 
 /// How the outbox is doing.

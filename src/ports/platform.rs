@@ -21,6 +21,8 @@ pub struct Abilities {
     pub max_upload: u64,
     /// Largest file that can be fetched, in bytes.
     pub max_download: u64,
+    /// A message can have a thread of its own.
+    pub threads: bool,
 }
 
 /// Something came in that cannot be taken now; it is offered again.

@@ -77,6 +77,7 @@ pub(super) fn task(id: &str, user: &str) -> NewTask {
         story: None,
         attachments: vec![],
         discovery: false,
+        conversation: None,
         at: 10,
     }
 }

@@ -3,13 +3,13 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, execute, from_json, page, row, rows, to_json};
+use super::{Result, StoreError, execute, from_json, page, posts, row, rows, to_json};
 use crate::domain::{
     Millis,
     ids::{ConversationId, InboundId, TurnId, UserId},
     inbound::State,
     outbound::{self, Body, NewOutbox, OutboxRow, Sent},
-    records::{Fate, OutboxHealth, OutboxState, Outgoing, StoredAnswer},
+    records::{ChannelQueue, Fate, OutboxHealth, OutboxState, Outgoing, StoredAnswer},
 };
 
 const COLUMNS: &str = "id, user_id, conversation_id, turn_id, answers, body, attempts";
@@ -94,7 +94,7 @@ pub fn settle(db: &Connection, id: i64, sent: &Sent, now: Millis, max_attempts: 
                       due_at = ?3, sent_at = CASE WHEN ?2 = 'sent' THEN ?4 END, error = ?5
                WHERE id = ?1";
     execute(db, sql, params![id, state, due, now, error, max_attempts])?;
-    Ok(())
+    if state == "sent" { posts::arrived(db, id) } else { Ok(()) }
 }
 
 /// Lets go of what is parked in a conversation: somebody wrote from there, so it can be reached again. Says how many.
@@ -143,6 +143,7 @@ pub fn resend(db: &Connection, id: i64, now: Millis) -> Result<Outgoing> {
          RETURNING {LISTED}"
     );
     let found = row(db, &sql, params![id, now], listed)?;
+    posts::again(db, id)?;
     found.ok_or(StoreError::NotFound("message that is dead, unknown or parked"))
 }
 
@@ -223,7 +224,11 @@ pub fn fate(db: &Connection, inbound: &InboundId) -> Result<Option<Fate>> {
 fn stored_answer(message: OutboxRow) -> Option<StoredAnswer> {
     match message.message.body {
         Body::Answer { text, files, outcome } => Some(StoredAnswer { id: message.id, text, files, outcome }),
-        Body::Notice { .. } | Body::Approval { .. } | Body::Callback { .. } => None,
+        Body::Notice { .. }
+        | Body::Approval { .. }
+        | Body::Pairing { .. }
+        | Body::Decided { .. }
+        | Body::Callback { .. } => None,
     }
 }
 
@@ -254,6 +259,32 @@ pub(super) fn health_sql() -> String {
         format!("SELECT state, count(*), min(created_at) FROM outbox WHERE {which} GROUP BY state")
     };
     format!("{} UNION ALL {}", of(OPEN), of(STUCK))
+}
+
+/// How each channel's messages are doing that did not arrive.
+///
+/// # Errors
+/// When the store fails.
+pub fn queues(db: &Connection) -> Result<Vec<ChannelQueue>> {
+    rows(db, &queues_sql(), [], |row| {
+        let number = |at: usize| row.get::<_, i64>(at).map(i64::unsigned_abs);
+        Ok(ChannelQueue {
+            channel: row.get(0)?,
+            waiting: number(1)?,
+            oldest: row.get(2)?,
+            unknown: number(3)?,
+            dead: number(4)?,
+            parked: number(5)?,
+        })
+    })
+}
+
+pub(super) fn queues_sql() -> String {
+    format!(
+        "SELECT channel, sum({OPEN}), min(CASE WHEN {OPEN} THEN created_at END), sum(state = 'unknown'),
+                sum(state = 'dead'), sum(state = 'parked')
+         FROM outbox WHERE {OPEN} OR {STUCK} GROUP BY channel ORDER BY channel"
+    )
 }
 
 fn read(row: &rusqlite::Row<'_>) -> Result<OutboxRow> {

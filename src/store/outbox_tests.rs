@@ -24,7 +24,7 @@ impl Store {
 
     /// A message to a user's place that was sent at `now` with this outcome.
     fn sent(&self, user: &str, place: &str, now: i64, sent: &Sent) -> i64 {
-        let body = Body::Notice { title: "secret words".into(), body: String::new() };
+        let body = Body::Notice { title: "secret words".into(), body: String::new(), facts: vec![] };
         let new = NewOutbox {
             user: UserId::new(user),
             conversation: place_of(user, place),
@@ -48,6 +48,7 @@ impl Store {
             external_id: Some(key.into()),
             user: UserId::new(user),
             conversation: place_of(user, place),
+            speaker: None,
             text: "hello".into(),
             attachments: vec![],
             received_at: 50,
@@ -145,6 +146,7 @@ fn the_hot_questions_about_the_outbox_look_at_no_row_that_was_sent() {
         outbox::claim_sql().replace("?1", "1").replace("?2", "2").replace("?3", "3"),
         outbox::UNPARK.replace("?1", "'x'").replace("?2", "1"),
         outbox::health_sql(),
+        outbox::queues_sql(),
         outbox::list_sql(None).replace("?1", "NULL").replace("?2", "9").replace("?3", "9"),
     ] {
         let plan = plan(&sql);

@@ -139,6 +139,7 @@ async fn receive(
         attachments: store(kit, &user, &body.attachments).await?,
         user,
         conversation,
+        speaker: None,
         text: body.message.clone(),
         received_at: kit.clock.now(),
     })
@@ -240,7 +241,11 @@ impl Follow {
             }
             LiveEvent::Sent(row) => match &row.message.body {
                 Body::Answer { text, files, outcome } => self.answer(row.id, text, files, *outcome).await,
-                Body::Notice { .. } | Body::Approval { .. } | Body::Callback { .. } => Ok(Next::More),
+                Body::Notice { .. }
+                | Body::Approval { .. }
+                | Body::Pairing { .. }
+                | Body::Decided { .. }
+                | Body::Callback { .. } => Ok(Next::More),
             },
         }
     }

@@ -173,6 +173,7 @@ impl Asked {
             story: None,
             attachments: attachments(kit, caller, body.attachments, files).await?,
             discovery: false,
+            conversation: None,
             at: kit.clock.now(),
         })
     }

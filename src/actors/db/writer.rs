@@ -256,6 +256,7 @@ impl From<StoreError> for DbError {
             StoreError::Approval(refusal) => Self::Approval(refusal),
             StoreError::NotFound(what) => Self::NotFound(what),
             StoreError::Board(refusal) => Self::Board(refusal),
+            StoreError::Identity(refusal) => Self::Identity(refusal),
             StoreError::Audit(broken) => Self::Audit(broken),
             StoreError::Sqlite(_) | StoreError::Corrupt(_) | StoreError::Schema(_) => {
                 Self::Failed(error.to_string())
