@@ -45,6 +45,24 @@ pub(super) fn insert(db: &Connection, boot: i64, new: &NewOutbox, now: Millis) -
     Ok(OutboxRow { id: db.last_insert_rowid(), message: new.clone(), attempts: 0 })
 }
 
+/// Stores a message that the outbox finds at its next look.
+pub(super) fn queue(db: &Connection, new: &NewOutbox, now: Millis) -> Result<()> {
+    let sql = "INSERT INTO outbox (channel, user_id, conversation_id, turn_id, answers, body, state, claim,
+                                   due_at, created_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'due', 0, ?7, ?7)";
+    let (conversation, turn) = (&new.conversation, new.turn.as_ref().map(TurnId::as_str));
+    let (answers, body) = (to_json(&new.answers)?, to_json(&new.body)?);
+    let params =
+        params![conversation.channel(), new.user.as_str(), conversation.as_str(), turn, answers, body, now];
+    execute(db, sql, params)?;
+    Ok(())
+}
+
+/// One message.
+pub(super) fn get(db: &Connection, id: i64) -> Result<Option<OutboxRow>> {
+    row(db, &format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"), [id], read)
+}
+
 /// Stores a message that is to go out at once, on its own.
 ///
 /// # Errors
