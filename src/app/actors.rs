@@ -115,9 +115,9 @@ fn store_children(base: &Base, doors: &Doors) -> Vec<ChildSpec> {
     let (kit, open) = (base.clone(), doors.db.write.clone());
     children.push(spec("db", "db", STAGE_STORE, move |life| {
         let vitals = Arc::clone(life.vitals());
-        let (path, boot) = (kit.store.clone(), kit.boot);
-        let (clock, metrics) = (Arc::clone(&kit.clock), kit.metrics.clone());
-        let addr = kit.placement.start(Role::Db, move |_| Db::new(life, path, boot, clock, metrics));
+        let Base { store, boot, clock, metrics, told, .. } = kit.clone();
+        let writer = move |_: &mut _| Db::new(life, store, boot, clock, metrics).telling(told);
+        let addr = kit.placement.start(Role::Db, writer);
         open.open(&addr, &vitals);
         handle(addr)
     }));

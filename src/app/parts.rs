@@ -1,6 +1,10 @@
 //! What the actor tree is made of, and the doors to it.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use crate::{
     actors::{
@@ -22,6 +26,7 @@ use crate::{
     domain::{
         chat::PLATFORMS,
         outbound::{CALLBACK_CHANNEL, STREAM_CHANNELS},
+        webhook::Kind,
     },
     ports::{
         clock::Clock, metrics::Metrics, model::Model, persona::Personas, platform::Platform,
@@ -44,6 +49,8 @@ pub struct Base {
     pub metrics: Metrics,
     /// On which threads.
     pub placement: Placement,
+    /// What the webhook is told of what is written; `None` when there is none.
+    pub told: Option<BTreeSet<Kind>>,
 }
 
 /// What the whole tree is made of.

@@ -208,13 +208,16 @@ impl Town {
             planned: config.planned.clone(),
         };
         let (secret, private) = (config.webhook_secret.clone(), config.jobs.private_callbacks);
-        let callbacks = Arc::new(CallbackChannel::new(secret, private, Arc::clone(&clock)));
+        let webhook = config.webhook.clone();
+        let told = webhook.as_ref().map(|webhook| webhook.events.clone());
+        let callbacks = Arc::new(CallbackChannel::new(secret, private, webhook, Arc::clone(&clock)));
         let base = Base {
             store: home.store(),
             boot,
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
             placement: Placement::threads(STORE_THREADS, cores()),
+            told,
         };
         let Assembled { root, doors, registry } = assemble(Parts {
             base,

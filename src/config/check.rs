@@ -7,6 +7,7 @@ use crate::domain::{budget::Caps, journal::WhileBusy, price::Price, retry::Bound
 use super::{
     env::Env,
     keys::{KEYS, Kind},
+    outside,
     settings::Settings,
     types::*,
 };
@@ -67,9 +68,8 @@ pub(super) fn build(settings: &mut Settings<'_>) -> Option<Config> {
         user_caps: caps(settings, "budgets.user_day"),
         channels: channels(settings),
         sandbox: sandbox(settings),
-        webhook_secret: Secret::new(
-            settings.text("channels.webhook.secret", "channels.webhook.secret").unwrap_or_default(),
-        ),
+        webhook_secret: outside::webhook_secret(settings),
+        webhook: outside::webhook(settings),
         transcription: transcription(settings),
         jobs: jobs(settings),
         git: Git {

@@ -279,13 +279,25 @@ pub const KEYS: &[Key] = &[
     key("channels.discord.token", Kind::Planned, "", "Discord: token of the bot"),
     key("channels.discord.api_url", Kind::Planned, "", "Discord: address of the API"),
     key("channels.discord.policy", Kind::Planned, "", "Discord: who may write"),
-    key("channels.webhook.enabled", Kind::Planned, "false", "outbound webhook"),
-    key("channels.webhook.callback_url", Kind::Planned, "", "outbound webhook: where to"),
+    key("channels.webhook.enabled", Kind::Bool, "false", "post what happens to the address below"),
+    key("channels.webhook.callback_url", Kind::Url, "", "where what happens is posted to"),
     key(
         "channels.webhook.secret",
         Kind::Secret,
         "",
-        "signs what is posted to the callback addresses of tasks; without it no such address is taken",
+        "signs what is posted there and to the callback addresses of tasks; without it nothing is posted",
+    ),
+    key(
+        "channels.webhook.private_addresses",
+        Kind::Bool,
+        "false",
+        "let the address be private, loopback or a local name",
+    ),
+    key(
+        "channels.webhook.events",
+        Kind::Texts,
+        "",
+        "what is posted, of message, notification, file, approval and job; all by default",
     ),
     key(
         "sandbox.runtime",

@@ -3,6 +3,7 @@
 mod check;
 mod env;
 mod keys;
+mod outside;
 mod raw;
 mod settings;
 mod types;

@@ -1,8 +1,11 @@
 //! The configuration as the program uses it: typed, complete, every default filled in.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
-use crate::domain::{budget::Caps, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits};
+use crate::domain::{budget::Caps, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits, webhook};
 
 pub use crate::domain::secret::Secret;
 
@@ -31,6 +34,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// What outgoing requests to strangers are signed with; empty for none.
     pub webhook_secret: Secret,
+    /// Who is told what happens; `None` for nobody.
+    pub webhook: Option<Webhook>,
     /// Where the words of recordings come from; `None` when recordings stay without.
     pub transcription: Option<Transcription>,
     /// Coding jobs.
@@ -257,4 +262,15 @@ pub struct Transcription {
     pub timeout_ms: u64,
     /// Largest recording, in bytes.
     pub max_bytes: u64,
+}
+
+/// Who is told what happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where it is posted to. May hold a token: not for logs.
+    pub url: String,
+    /// That may be an address that is not public.
+    pub private: bool,
+    /// What is told.
+    pub events: BTreeSet<webhook::Kind>,
 }

@@ -45,6 +45,7 @@ pub mod split;
 pub mod task_schedule;
 pub mod tokens;
 pub mod turn;
+pub mod webhook;
 
 /// Milliseconds since the Unix epoch. Always passed in, never read from a clock.
 pub type Millis = i64;

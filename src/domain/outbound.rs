@@ -13,7 +13,7 @@ use super::{
 /// Channels whose clients fetch what is stored: a message has arrived there when it is stored.
 pub const STREAM_CHANNELS: [&str; 2] = ["api", "terminal"];
 
-/// The channel of what is posted to addresses that were given with tasks.
+/// The channel of what is posted to addresses that were given with tasks, and to the webhook's.
 pub const CALLBACK_CHANNEL: &str = "callback";
 
 /// True for one of [`STREAM_CHANNELS`].
@@ -78,9 +78,9 @@ pub enum Body {
         #[serde(default)]
         reason: Option<String>,
     },
-    /// What happened to a task, for the address that was given with it.
+    /// What happened to a task, for the address that was given with it; or what happened at all, for the webhook.
     Callback {
-        /// The address.
+        /// The address; empty for that of the webhook, which is configured.
         url: String,
         /// The body of the request, byte by byte: it is what is signed.
         payload: String,
@@ -157,7 +157,7 @@ pub enum Sent {
         /// Why.
         why: String,
     },
-    /// Not until the person writes again from there, or somebody has it sent again: the chat cannot be reached.
+    /// Nothing arrives there: it waits until the person writes again from there, or somebody sends it again.
     Parked(String),
     /// Never.
     Refused(String),

@@ -136,6 +136,8 @@ pub struct ChannelQueue {
     pub unknown: u64,
     /// Messages that were given up.
     pub dead: u64,
+    /// Messages to chats that cannot be reached.
+    pub parked: u64,
 }
 
 /// How the outbox is doing.

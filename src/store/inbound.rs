@@ -10,7 +10,8 @@ use crate::domain::{
     outbound::is_stream,
 };
 
-/// Accepts a message, once. What is parked in its conversation goes out again. A message with the same external id was accepted before and is named instead.
+/// Accepts a message, once. What is parked in its conversation goes out again. A message with the same external id was
+/// accepted before and is named instead.
 ///
 /// # Errors
 /// [`StoreError::KeyReused`] when the earlier one has other words.

@@ -33,6 +33,7 @@ pub mod turns;
 pub mod upkeep;
 pub mod users;
 pub mod wakeups;
+pub mod webhook;
 
 use rusqlite::Connection;
 
@@ -147,3 +148,5 @@ mod job_tests;
 mod outbox_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod webhook_tests;

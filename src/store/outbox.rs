@@ -45,6 +45,24 @@ pub(super) fn insert(db: &Connection, boot: i64, new: &NewOutbox, now: Millis) -
     Ok(OutboxRow { id: db.last_insert_rowid(), message: new.clone(), attempts: 0 })
 }
 
+/// Stores a message that the outbox finds at its next look.
+pub(super) fn queue(db: &Connection, new: &NewOutbox, now: Millis) -> Result<()> {
+    let sql = "INSERT INTO outbox (channel, user_id, conversation_id, turn_id, answers, body, state, claim,
+                                   due_at, created_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'due', 0, ?7, ?7)";
+    let (conversation, turn) = (&new.conversation, new.turn.as_ref().map(TurnId::as_str));
+    let (answers, body) = (to_json(&new.answers)?, to_json(&new.body)?);
+    let params =
+        params![conversation.channel(), new.user.as_str(), conversation.as_str(), turn, answers, body, now];
+    execute(db, sql, params)?;
+    Ok(())
+}
+
+/// One message.
+pub(super) fn get(db: &Connection, id: i64) -> Result<Option<OutboxRow>> {
+    row(db, &format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"), [id], read)
+}
+
 /// Stores a message that is to go out at once, on its own.
 ///
 /// # Errors
@@ -143,7 +161,7 @@ pub fn resend(db: &Connection, id: i64, now: Millis) -> Result<Outgoing> {
          RETURNING {LISTED}"
     );
     let found = row(db, &sql, params![id, now], listed)?;
-    posts::begin_anew(db, id)?;
+    posts::again(db, id)?;
     found.ok_or(StoreError::NotFound("message that is dead, unknown or parked"))
 }
 
@@ -266,10 +284,7 @@ pub(super) fn health_sql() -> String {
 /// # Errors
 /// When the store fails.
 pub fn queues(db: &Connection) -> Result<Vec<ChannelQueue>> {
-    let sql = "SELECT channel, sum(state IN ('due', 'claimed')), min(CASE WHEN state IN ('due', 'claimed')
-                      THEN created_at END), sum(state = 'unknown'), sum(state = 'dead')
-               FROM outbox WHERE state IN ('due', 'claimed', 'unknown', 'dead') GROUP BY channel ORDER BY channel";
-    rows(db, sql, [], |row| {
+    rows(db, &queues_sql(), [], |row| {
         let number = |at: usize| row.get::<_, i64>(at).map(i64::unsigned_abs);
         Ok(ChannelQueue {
             channel: row.get(0)?,
@@ -277,8 +292,17 @@ pub fn queues(db: &Connection) -> Result<Vec<ChannelQueue>> {
             oldest: row.get(2)?,
             unknown: number(3)?,
             dead: number(4)?,
+            parked: number(5)?,
         })
     })
+}
+
+pub(super) fn queues_sql() -> String {
+    format!(
+        "SELECT channel, sum({OPEN}), min(CASE WHEN {OPEN} THEN created_at END), sum(state = 'unknown'),
+                sum(state = 'dead'), sum(state = 'parked')
+         FROM outbox WHERE {OPEN} OR {STUCK} GROUP BY channel ORDER BY channel"
+    )
 }
 
 fn read(row: &rusqlite::Row<'_>) -> Result<OutboxRow> {

@@ -146,6 +146,7 @@ fn the_hot_questions_about_the_outbox_look_at_no_row_that_was_sent() {
         outbox::claim_sql().replace("?1", "1").replace("?2", "2").replace("?3", "3"),
         outbox::UNPARK.replace("?1", "'x'").replace("?2", "1"),
         outbox::health_sql(),
+        outbox::queues_sql(),
         outbox::list_sql(None).replace("?1", "NULL").replace("?2", "9").replace("?3", "9"),
     ] {
         let plan = plan(&sql);

@@ -101,8 +101,8 @@ pub(super) fn arrived(db: &Connection, outbox: i64) -> Result<()> {
     Ok(())
 }
 
-/// Lets a part that was posted a second time be posted once more: a person asks for it.
-pub(super) fn begin_anew(db: &Connection, outbox: i64) -> Result<()> {
+/// Forgets that a part of a message was begun a second time: somebody who knows that wants it once more.
+pub(super) fn again(db: &Connection, outbox: i64) -> Result<()> {
     execute(db, "DELETE FROM posts WHERE outbox_id = ?1 AND message IS NULL", [outbox])?;
     Ok(())
 }
@@ -184,6 +184,9 @@ mod tests {
         let found = before(&db, id, &answers, None).unwrap();
         assert_eq!((found.parts, found.repeated), (vec!["m1".to_owned()], true));
         assert_eq!(found.draft.as_deref(), Some("m0"));
+        outbox::settle(&db, id, &Sent::Unknown("?".into()), 4, 3).unwrap();
+        outbox::resend(&db, id, 4).unwrap();
+        assert!(record(&db, &post(id, 1, None)).unwrap(), "somebody wants it once more");
         record(&db, &post(id, 1, Some("m2"))).unwrap();
         let found = before(&db, id, &answers, None).unwrap();
         assert_eq!((found.parts.len(), found.repeated), (2, false));

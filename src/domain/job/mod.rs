@@ -14,6 +14,7 @@ mod step;
 mod task;
 pub mod words;
 
+pub(in crate::domain) use callback::facts;
 pub use callback::{BadCallback, callbacks, check_callback};
 pub use entry::{Candidate, Closed, Entry, Outcome, VerifyRun, Wait};
 pub use event::{Effect, Event, Limits};

@@ -298,6 +298,7 @@ impl Town {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             metrics: Metrics::new().unwrap(),
             placement: Placement::here(),
+            told: None,
         };
         let config = config::parse(config, "town.yaml", &no_env).unwrap();
         let models: Vec<_> = models.into_iter().map(|model| model as Arc<dyn Model>).collect();
@@ -311,7 +312,7 @@ impl Town {
             models,
             coding,
             platforms: Vec::new(),
-            callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, clock.clone())),
+            callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, None, clock.clone())),
             skills: Arc::new(shed),
             personas: Arc::new(stage),
         });
