@@ -134,7 +134,7 @@ impl Round {
         match &link {
             Link::Up { account } if new => tracing::info!(channel = "telegram", account, "listening"),
             Link::Down { why } if new => {
-                tracing::warn!(channel = "telegram", why, "not listening, trying again")
+                tracing::warn!(channel = "telegram", why, "not listening, trying again");
             }
             Link::Refused { why } if new => tracing::error!(channel = "telegram", why, "not listening"),
             _ => {}
