@@ -43,3 +43,4 @@ mod tasks;
 mod tools;
 mod town;
 mod transcription;
+mod webhook;

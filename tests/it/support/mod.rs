@@ -4,6 +4,7 @@
 pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod model;
+pub(crate) mod receiver;
 pub(crate) mod server;
 pub(crate) mod skills;
 mod strict;
