@@ -11,7 +11,7 @@ use crate::{
     domain::{
         chat::{DISCORD, TELEGRAM},
         markup::Flavor,
-        pace::Pace,
+        pace::{self, Pace},
     },
 };
 
@@ -24,9 +24,9 @@ use super::{
 pub(super) fn deliveries(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
     let mut children = Vec::new();
     for platform in &parts.platforms {
-        let (name, flavor, pace): (_, _, fn() -> Pace) = match platform.name() {
-            TELEGRAM => ("delivery_telegram", Flavor::Telegram, Pace::telegram),
-            DISCORD => ("delivery_discord", Flavor::Discord, Pace::discord),
+        let (name, flavor, limits) = match platform.name() {
+            TELEGRAM => ("delivery_telegram", Flavor::Telegram, pace::TELEGRAM),
+            DISCORD => ("delivery_discord", Flavor::Discord, pace::DISCORD),
             _ => continue,
         };
         let Some(open) = doors.deliveries.get(platform.name()).cloned() else { continue };
@@ -36,7 +36,7 @@ pub(super) fn deliveries(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
             let chat = ChatKit {
                 platform: Arc::clone(&platform),
                 flavor,
-                pace: pace(),
+                pace: Pace::new(limits),
                 doors: chat_doors(&doors),
                 subscribe: doors.subscribe.clone(),
                 clock: Arc::clone(&kit.base.clock),
@@ -57,6 +57,7 @@ fn chat_doors(doors: &Doors) -> ChatDoors {
         drop_draft: write.drop_draft.clone(),
         before: read.before_post.clone(),
         stale_drafts: read.stale_drafts.clone(),
+        user: read.get_user.clone(),
         thread_of: read.thread_of.clone(),
         open_thread: write.open_thread.clone(),
     }

@@ -23,6 +23,7 @@ pub mod journal;
 pub mod lane;
 pub mod markup;
 pub mod memory;
+pub mod menu;
 pub mod message;
 pub mod model;
 pub mod notice;

@@ -44,6 +44,16 @@ pub(super) fn ranges(
     pieces
 }
 
+/// The end of the first of these ranges; 0 for an empty text.
+pub(super) fn first(
+    text: &str,
+    limit: usize,
+    size: impl Fn(Range<usize>) -> usize,
+    may_cut: impl Fn(usize) -> bool,
+) -> usize {
+    if text.is_empty() { 0 } else { Cutter { text, limit, size, may_cut }.end(0) }
+}
+
 /// Where a piece may end, best first.
 #[derive(Debug, Clone, Copy)]
 enum Kind {

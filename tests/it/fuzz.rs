@@ -62,3 +62,13 @@ fn mux() {
 fn gateway() {
     run("gateway", checks::gateway);
 }
+
+#[test]
+fn markup() {
+    run("markup", checks::markup);
+}
+
+#[test]
+fn discord() {
+    run("discord", checks::discord);
+}

@@ -32,6 +32,8 @@ pub(super) struct Page {
     gap: Gap,
     is_line_start: bool,
     containers: Vec<Container>,
+    /// How many of them are quotes.
+    quotes: usize,
     /// The next number of each open list that has numbers.
     lists: Vec<Option<u64>>,
     heading: &'static str,
@@ -50,6 +52,7 @@ impl Page {
             gap: Gap::None,
             is_line_start: true,
             containers: Vec::new(),
+            quotes: 0,
             lists: Vec::new(),
             heading: "",
             style: Style::default(),
@@ -110,8 +113,7 @@ impl Page {
     /// A block begins that cannot stand beside a bullet.
     pub(super) fn own_line(&mut self) {
         self.block();
-        let is_unmarked = |one: &Container| matches!(one, Container::Item { is_marked: false, .. });
-        if self.containers.iter().any(is_unmarked) {
+        if matches!(self.containers.last(), Some(Container::Item { is_marked: false, .. })) {
             self.prefix();
             self.line_break();
         }
@@ -129,14 +131,15 @@ impl Page {
 
     pub(super) fn begin_quote(&mut self) {
         self.own_line();
-        let depth = self.containers.iter().filter(|one| matches!(one, Container::Quote { .. })).count();
-        self.containers.push(Container::Quote { sign: self.flavor.quote(depth) });
+        self.containers.push(Container::Quote { sign: self.flavor.quote(self.quotes) });
+        self.quotes += 1;
         self.style.quote = true;
     }
 
     pub(super) fn end_quote(&mut self) {
         self.containers.pop();
-        self.style.quote = self.containers.iter().any(|one| matches!(one, Container::Quote { .. }));
+        self.quotes = self.quotes.saturating_sub(1);
+        self.style.quote = self.quotes > 0;
         self.gap = Gap::Blank;
     }
 

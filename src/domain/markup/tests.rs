@@ -341,7 +341,7 @@ fn more_links_than_a_message_keeps_go_into_the_next() {
 #[test]
 fn deep_nesting_is_read_and_shown() {
     for text in [
-        ">".repeat(3000) + " x",
+        ">".repeat(30_000) + " x",
         "- ".repeat(3000) + "x",
         "*".repeat(3000) + "x" + &"*".repeat(3000),
         "[".repeat(3000),
@@ -350,6 +350,33 @@ fn deep_nesting_is_read_and_shown() {
             let shown = parts(&text, flavor);
             assert!(shown.iter().any(|part| part.plain.contains(['x', '['])), "{}", &text[..9]);
             assert!(flavor != Flavor::Telegram || shown.iter().all(|part| visible(&part.markup).is_ok()));
+        }
+    }
+}
+
+#[test]
+fn a_preview_is_one_message_that_says_when_it_goes_on() {
+    let shown = |text: &str, below: &str| preview(text, below, Flavor::Telegram).map(|part| part.markup);
+    assert_eq!(shown("", ""), None);
+    assert_eq!(shown("**a", "").as_deref(), Some("**a"));
+    assert_eq!(shown("**a**", "x_y <z>").as_deref(), Some("<b>a</b>\n\nx_y &lt;z&gt;"));
+    assert_eq!(shown(" ", "x").as_deref(), Some("x"));
+    assert_eq!(
+        shown("```rust\nlet", "").as_deref(),
+        Some("<pre><code class=\"language-rust\">let</code></pre>")
+    );
+    for text in ["word ".repeat(2000), format!("```\n{}", "line\n".repeat(3000)), "x".repeat(200_000)] {
+        for flavor in [Flavor::Telegram, Flavor::Discord] {
+            let part = preview(&text, "a\nb_c", flavor).unwrap();
+            let below = if flavor == Flavor::Telegram { "a\nb_c" } else { "a\nb\\_c" };
+            assert!(part.markup.ends_with(&format!("\n…\n\n{below}")), "{}", part.markup);
+            let size = if flavor == Flavor::Telegram {
+                visible(&part.markup).unwrap().encode_utf16().count()
+            } else {
+                part.markup.chars().count()
+            };
+            let limit = flavor.limit().unwrap();
+            assert!(size <= limit && size > limit / 2, "{size}");
         }
     }
 }

@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     actors::{
-        db::messages::{BeforePost, DropDraft, OpenThread, RecordDraft, RecordPost, StaleDrafts, ThreadOf},
+        db::messages::{
+            BeforePost, DropDraft, GetUser, OpenThread, RecordDraft, RecordPost, StaleDrafts, ThreadOf,
+        },
         kernel::{Door, fault},
     },
     domain::{
@@ -43,6 +45,8 @@ pub struct ChatDoors {
     pub before: Door<BeforePost>,
     /// Answers that are shown and over.
     pub stale_drafts: Door<StaleDrafts>,
+    /// How a person wants to see answers.
+    pub user: Door<GetUser>,
     /// Threads about tasks.
     pub thread_of: Door<ThreadOf>,
     /// Notes them.
@@ -180,8 +184,7 @@ impl Courier {
     ) -> Result<(), NotPosted> {
         let conversation = &errand.row.message.conversation;
         if content.file.is_some() {
-            let gone = self.platform.remove(&errand.place, &draft).await;
-            tracing::debug!(?gone, "an answer without words takes its draft away");
+            self.take_away(&errand.place, &draft).await;
         } else if self.change(conversation, &draft, content.clone()).await? {
             return self.record(errand, 0, &draft).await;
         }
@@ -300,15 +303,42 @@ impl Courier {
 
     /// Waits until it is this chat's turn.
     pub(super) async fn turn(&self, place: &Place) -> Result<(), NotPosted> {
-        // Telegram's ids of groups are negative; nobody else makes a difference.
-        let is_group = place.chat.starts_with('-');
+        let now = self.clock.now();
+        let wait = self.pace.lock().map_or(0, |mut pace| pace.next(&place.chat, is_group(place), now));
+        if wait > 0 {
+            self.pause(wait).await?;
+        }
+        // Meanwhile the platform may have asked for more patience.
         loop {
             let now = self.clock.now();
-            let wait = self.pace.lock().map_or(0, |mut pace| pace.next(&place.chat, is_group, now));
-            if wait == 0 {
-                return Ok(());
+            match self.pace.lock().map_or(0, |pace| pace.held(&place.chat, now)) {
+                0 => return Ok(()),
+                held => self.pause(held).await?,
             }
-            self.pause(wait).await?;
+        }
+    }
+
+    /// Takes a slot when one is free now, and says else how long there is none.
+    pub(super) fn spare(&self, place: &Place) -> Millis {
+        let now = self.clock.now();
+        let Ok(mut pace) = self.pace.lock() else { return 0 };
+        match pace.wait(&place.chat, is_group(place), now) {
+            0 => pace.next(&place.chat, is_group(place), now),
+            wait => wait,
+        }
+    }
+
+    /// Removes a message; false when it is not known whether it is gone.
+    pub(super) async fn take_away(&self, place: &Place, message: &str) -> bool {
+        if self.turn(place).await.is_err() {
+            return false;
+        }
+        match self.platform.remove(place, message).await {
+            Ok(()) | Err(Failure::NoMessage(_) | Failure::NoChat(_) | Failure::Refused(_)) => true,
+            Err(failure) => {
+                tracing::debug!(%failure, "a message cannot be taken away now");
+                false
+            }
         }
     }
 
@@ -355,4 +385,9 @@ impl Courier {
             () = tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())) => Ok(()),
         }
     }
+}
+
+/// Telegram's ids of groups are negative; nobody else makes a difference.
+fn is_group(place: &Place) -> bool {
+    place.chat.starts_with('-')
 }

@@ -24,11 +24,12 @@ use crate::{
         markup::Flavor,
         message::FileRef,
         outbound::{Before, Body, LiveEvent, NewOutbox, OutboxRow, Progress, Sent},
-        pace::Pace,
+        pace::{self, Pace},
         turn::Outcome,
     },
     ports::{
         channel::Resend,
+        clock::Clock,
         platform::{Abilities, Download, Platform, Sink},
     },
 };
@@ -183,6 +184,7 @@ answers!(StaleDrafts, |_ask, world| {
     Ok(all.map(|(id, message)| (InboundId::new(id.as_str()), place.clone(), message.clone())).collect())
 });
 
+answers!(GetUser, |_ask, _world| Ok(None));
 answers!(ThreadOf, |_ask, _world| Ok(None));
 answers!(OpenThread, |_ask, _world| Ok(()));
 
@@ -198,6 +200,7 @@ impl Handler<Mail<Subscribe>> for Neighbour {
 }
 
 struct Bench {
+    clock: Arc<dyn Clock>,
     delivery: Addr<ChatDelivery>,
     vitals: Arc<Vitals>,
     world: Shared,
@@ -205,7 +208,15 @@ struct Bench {
 
 impl Bench {
     fn new(world: World, resend: Resend) -> Self {
-        let clock = testing::TestClock::start();
+        Self::after(testing::TestClock::start(), world, resend)
+    }
+
+    /// One more, at the same time.
+    fn next(&self, world: World, resend: Resend) -> Self {
+        Self::after(Arc::clone(&self.clock), world, resend)
+    }
+
+    fn after(clock: Arc<dyn Clock>, world: World, resend: Resend) -> Self {
         let world = Arc::new(Mutex::new(world));
         let neighbour = Neighbour(Arc::clone(&world)).start();
         let (life, vitals) = testing::orphan("delivery", &clock);
@@ -220,20 +231,21 @@ impl Bench {
         let kit = ChatKit {
             platform: Arc::new(Tower(Arc::clone(&world), resend)),
             flavor: Flavor::Telegram,
-            pace: Pace::telegram(),
+            pace: Pace::new(pace::TELEGRAM),
             doors: ChatDoors {
                 record_post: door(&neighbour, &vitals),
                 record_draft: door(&neighbour, &vitals),
                 drop_draft: door(&neighbour, &vitals),
                 before: door(&neighbour, &vitals),
                 stale_drafts: door(&neighbour, &vitals),
+                user: door(&neighbour, &vitals),
                 thread_of: door(&neighbour, &vitals),
                 open_thread: door(&neighbour, &vitals),
             },
             subscribe: door(&neighbour, &vitals),
-            clock,
+            clock: Arc::clone(&clock),
         };
-        Self { delivery: ChatDelivery::new(life, kit).start(), vitals, world }
+        Self { clock, delivery: ChatDelivery::new(life, kit).start(), vitals, world }
     }
 
     fn deliver(&self, row: OutboxRow, cut_off: bool) -> impl Future<Output = Sent> + use<> {
@@ -281,6 +293,13 @@ async fn pass(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
+/// Waits, in virtual time, until this is what a person sees.
+async fn until(bench: &Bench, seen: impl Fn(&[String]) -> bool) {
+    while !seen(&bench.shown()) {
+        pass(1).await;
+    }
+}
+
 #[actix::test]
 async fn messages_of_a_chat_keep_their_order_and_wait_for_no_other_chat() {
     let failures = VecDeque::from([Failure::Slow { after_ms: 30_000, chat_only: true }]);
@@ -308,7 +327,7 @@ async fn a_long_answer_goes_out_in_parts_and_those_that_arrived_are_not_posted_a
         "the last one ends the message itself"
     );
     let before = Before { parts: vec!["m1".into()], ..Before::default() };
-    let bench = Bench::new(World { before, ..World::default() }, Resend::Marked);
+    let bench = bench.next(World { before, ..World::default() }, Resend::Marked);
     assert_eq!(bench.deliver(answer(1, "42", &text), true).await, Sent::Done);
     let again = bench.shown();
     assert_eq!(again.len(), 2);
@@ -324,7 +343,7 @@ async fn what_may_have_arrived_is_posted_once_more_and_marked_and_never_a_third_
     assert!(matches!(bench.deliver(answer(1, "42", "hello"), false).await, Sent::Unknown(_)));
     assert_eq!(bench.shown(), ["hello", "(once more, for it may not have arrived)\nhello"]);
     let before = Before { repeated: true, ..Before::default() };
-    let bench = Bench::new(World { before, ..World::default() }, Resend::Marked);
+    let bench = bench.next(World { before, ..World::default() }, Resend::Marked);
     assert!(matches!(bench.deliver(answer(1, "42", "hello"), true).await, Sent::Unknown(_)));
     assert!(bench.shown().is_empty());
 }
@@ -349,21 +368,18 @@ async fn nothing_is_lost_to_markup_to_size_or_to_a_bad_day_of_the_platform() {
     assert_eq!(bench.deliver(answer(1, "42", "**big** words"), false).await, Sent::Done);
     let calls = bench.calls();
     assert_eq!(calls[2..], ["post 42 <b>big</b> words", "post 42 big words"]);
+    let bench = bench.next(World::default(), Resend::Marked);
     let mut row = answer(2, "42", "here");
     if let Body::Answer { files, .. } = &mut row.message.body {
         let id = FileId::new("f1");
         files.push(FileRef { id, name: "a.bin".into(), media_type: "x/y".into(), size: 60 << 20 });
     }
-    bench.deliver(answer(3, "42", "first"), false).await;
-    bench.world.lock().unwrap().failures =
-        VecDeque::from([Failure::Slow { after_ms: 10, chat_only: false }, Failure::Unchanged]);
-    bench.world.lock().unwrap().failures.clear();
     let delivered = bench.deliver(row, false);
-    pass(3_000).await;
+    until(&bench, |shown| shown.len() == 1).await;
     bench.world.lock().unwrap().failures.push_back(Failure::TooLarge("50 MB".into()));
-    delivered.await;
+    assert_eq!(delivered.await, Sent::Done);
     let shown = bench.shown();
-    assert!(shown.iter().any(|words| words == "here"), "{shown:?}");
+    assert!(shown[0] == "here" && shown[1].contains("/api/files/f1"), "{shown:?}");
 }
 
 #[actix::test]
@@ -407,7 +423,7 @@ async fn a_short_answer_is_one_message_and_a_draft_that_is_gone_is_posted_anew()
     assert_eq!(bench.deliver(answer(1, "42", "Yes."), false).await, Sent::Done);
     assert_eq!(bench.calls(), ["post 42 Yes."]);
     let before = Before { draft: Some("m9".into()), ..Before::default() };
-    let bench = Bench::new(World { before, ..World::default() }, Resend::Marked);
+    let bench = bench.next(World { before, ..World::default() }, Resend::Marked);
     assert_eq!(bench.deliver(answer(1, "42", "Yes."), true).await, Sent::Done);
     assert_eq!(bench.shown().len(), 1);
 }
