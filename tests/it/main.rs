@@ -45,3 +45,4 @@ mod telegram;
 mod tools;
 mod town;
 mod transcription;
+mod webhook;

@@ -143,6 +143,13 @@ const PROVEN: &[(&str, &str)] = &[
         "bots_at_work::a_merge_takes_the_card_to_done_as_soon_as_the_configuration_lets_it_be_seen",
     ),
     ("jobs.log_mib", "tasks::the_log_of_a_task_is_as_long_as_it_may_be"),
+    ("channels.webhook.enabled", "webhook::only_what_is_wanted_is_posted_and_nothing_when_it_is_off"),
+    ("channels.webhook.callback_url", "webhook::what_happens_is_posted_signed_and_files_are_links"),
+    (
+        "channels.webhook.private_addresses",
+        "webhook::it_does_not_start_towards_an_address_that_is_not_public_unless_that_is_allowed",
+    ),
+    ("channels.webhook.events", "webhook::only_what_is_wanted_is_posted_and_nothing_when_it_is_off"),
     ("channels.webhook.secret", "tasks::without_a_secret_no_callback_is_taken"),
     ("jobs.private_callbacks", "tasks::a_callback_goes_to_the_internet_unless_others_are_allowed"),
     ("skills.*.enabled", "tools::a_skill_with_scripts_cannot_be_used_unless_the_configuration_lets_it"),

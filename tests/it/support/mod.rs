@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod discord;
 pub(crate) mod http;
 pub(crate) mod model;
+pub(crate) mod receiver;
 pub(crate) mod server;
 pub(crate) mod skills;
 mod strict;
