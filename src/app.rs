@@ -3,8 +3,10 @@
 
 mod actors;
 mod bots;
+mod chats;
 mod clock;
 mod coding;
+mod incoming;
 mod jobs;
 mod local;
 mod models;

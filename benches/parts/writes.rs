@@ -33,6 +33,7 @@ fn message() -> NewInbound {
         external_id: None,
         conversation: ConversationId::of("api", &user, "default").unwrap(),
         user,
+        speaker: None,
         text: "what is new?".repeat(20),
         attachments: vec![],
         received_at: 1,

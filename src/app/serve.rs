@@ -26,7 +26,7 @@ use crate::{
         audit::Act,
     },
     home::{Home, HomeFiles, HomeJobFiles, HomePersonas, Lock, LockFault},
-    net::{Clients, install_tls},
+    net::{BuildError, Clients, install_tls},
     ports::{
         clock::{Clock, NoRandom},
         files::Files,
@@ -41,6 +41,7 @@ use crate::{
 
 use super::{
     actors::{Assembled, STORE_THREADS, assemble},
+    chats,
     clock::SystemClock,
     jobs::Coding,
     models::{Found, ModelsFault, find_models},
@@ -85,6 +86,9 @@ pub enum ServeError {
     /// The scheduler cannot tick.
     #[error("the scheduler cannot tick: {0}")]
     Ticks(#[from] JobSchedulerError),
+    /// The way to the service that writes down recordings cannot be made.
+    #[error("`transcription` cannot be used: {0}")]
+    Transcription(#[from] BuildError),
     /// Counters cannot be made.
     #[error("counters cannot be made: {0}")]
     Metrics(String),
@@ -216,8 +220,11 @@ impl Town {
             metrics: metrics.clone(),
             placement: Placement::threads(STORE_THREADS, cores()),
         };
-        let Assembled { root, doors, registry } =
-            assemble(Parts { base, config, models: models.models, skills, personas, coding, callbacks });
+        let transcriber = chats::transcriber(&config, &files)?;
+        let (models, platforms) = (models.models, Vec::new());
+        let parts =
+            Parts { base, config, models, skills, personas, coding, callbacks, platforms, transcriber };
+        let Assembled { root, doors, registry } = assemble(parts);
         let closing = CancellationToken::new();
         Ok((Self { doors, registry, files, job_files, clock, metrics, settings, sandboxes, closing }, root))
     }
