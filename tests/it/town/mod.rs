@@ -4,6 +4,7 @@ mod chats;
 mod groups;
 mod harness;
 mod platform;
+mod rules;
 
 use atoll::{
     actors::kernel::Standing,

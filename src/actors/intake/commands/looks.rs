@@ -89,9 +89,8 @@ pub(super) async fn tasks(ask: &Ask<'_>, filter: Option<&str>) -> String {
     let lines: Vec<String> = chats.chain(jobs.take(SHOWN)).collect();
     match (lines.is_empty(), filter) {
         (false, _) => lines.join("\n"),
-        (true, None) => "Nothing is under way.".into(),
-        (true, Some("all")) => "There are no tasks.".into(),
-        (true, Some(filter)) => format!("Nothing is {filter}."),
+        (true, Some(filter @ ("completed" | "failed" | "cancelled"))) => format!("No task is {filter}."),
+        (true, _) => "Nothing is under way.".into(),
     }
 }
 
