@@ -1,11 +1,16 @@
 //! What must hold whatever comes in: shared by the fuzz targets and the test that runs their corpora.
 #![allow(dead_code, reason = "each fuzz target uses one of them")]
 
+#[path = "../src/domain/markup/strict.rs"]
+mod strict;
+
 use atoll::{
     config,
     domain::{
         engine::{EngineEvent, TEXT},
         gateway::body::{Endpoint, screen},
+        markup::{Flavor, parts, preview, verbatim},
+        split::split,
     },
     engines::{
         claude_code::ClaudeDialog,
@@ -184,4 +189,38 @@ pub(crate) fn gateway(bytes: &[u8]) {
             assert_eq!(second, Ok((0, first.body)), "what passed is refused or changed");
         }
     }
+}
+
+/// What a model writes: each part fits and is read by itself, what is shown as it is comes out as it is, and pieces of a
+/// text are the text.
+pub(crate) fn markup(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let units = |text: &str| text.encode_utf16().count();
+    for flavor in [Flavor::Telegram, Flavor::Discord, Flavor::Plain] {
+        let preview = preview(&text, "x_y <z>", flavor);
+        assert!(preview.is_some(), "a preview without the line below it");
+        for part in parts(&text, flavor).into_iter().chain(preview) {
+            match flavor {
+                Flavor::Telegram => {
+                    let seen =
+                        strict::visible(&part.markup).unwrap_or_else(|why| panic!("{why}: {}", part.markup));
+                    let longest = units(&seen).max(units(&part.plain));
+                    assert!(longest <= 4096 && part.markup.len() <= 32_768, "{longest} units");
+                    assert!(!seen.trim().is_empty(), "a message without a word");
+                }
+                Flavor::Discord => {
+                    let longest = part.markup.chars().count().max(part.plain.chars().count());
+                    assert!(longest <= 2000, "{longest} characters");
+                }
+                Flavor::Plain => assert_eq!(part.markup, part.plain),
+            }
+        }
+    }
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    let shown = verbatim(&text, Flavor::Telegram);
+    let seen: String = shown.iter().map(|part| strict::visible(&part.markup).unwrap_or_default()).collect();
+    assert!(shown.is_empty() || squeezed(&seen) == squeezed(&text), "verbatim is not");
+    let pieces = split(&text, 16, units);
+    assert!(pieces.is_empty() || pieces.concat() == text, "pieces are not the text");
+    assert!(pieces.iter().all(|piece| (1..=16).contains(&units(piece))), "a piece is too long, or empty");
 }

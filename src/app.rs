@@ -12,6 +12,7 @@ mod local;
 mod models;
 mod origins;
 mod parts;
+mod receptions;
 mod report;
 mod sandbox;
 mod serve;

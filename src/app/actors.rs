@@ -30,6 +30,7 @@ use crate::{
 use super::{
     bots, chats, incoming, jobs,
     parts::{Base, Doors, Parts},
+    receptions,
 };
 
 /// Connections that read the store.
@@ -41,7 +42,7 @@ pub(super) const STAGE_IN: u8 = 1;
 pub(super) const STAGE_WORK: u8 = 2;
 const STAGE_TOOLS: u8 = 3;
 const STAGE_OUTBOX: u8 = 4;
-const STAGE_DELIVERY: u8 = 5;
+pub(super) const STAGE_DELIVERY: u8 = 5;
 const STAGE_HUB: u8 = 6;
 const STAGE_READERS: u8 = 7;
 const STAGE_STORE: u8 = 8;
@@ -66,7 +67,7 @@ pub fn assemble(parts: Parts) -> Assembled {
     children.extend(jobs::children(&parts, &doors, &registry));
     children.extend(bots::children(&parts, &doors, &registry));
     children.extend(incoming::children(&parts, &doors));
-    children.extend(chats::children(&parts, &doors));
+    children.extend(receptions::children(&parts, &doors));
     let root = root_kit(&parts.base, children, &doors, &registry);
     Assembled { root, doors, registry }
 }
@@ -165,9 +166,14 @@ fn outgoing_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
     }
     let (kit, open) = (Arc::clone(parts), doors.fresh.clone());
     children.push(callback_child(parts, doors));
-    let resend = |name: &str| if is_stream(name) { Resend::Never } else { Resend::Safe };
-    let deliveries =
-        doors.deliveries.iter().map(|(name, door)| (*name, (door.clone(), resend(name)))).collect();
+    children.extend(chats::deliveries(parts, doors));
+    let resend = |name: &str| match parts.platforms.iter().find(|platform| platform.name() == name) {
+        Some(platform) => Some(platform.abilities().resend),
+        None if is_stream(name) => Some(Resend::Never),
+        None => (name == CALLBACK_CHANNEL).then_some(Resend::Safe),
+    };
+    let known = |(name, door): (&&'static str, &Door<_>)| Some((*name, (door.clone(), resend(name)?)));
+    let deliveries = doors.deliveries.iter().filter_map(known).collect();
     let outbox = OutboxDoors {
         claim: doors.db.write.claim_outbox.clone(),
         settle: doors.db.write.settle_outbox.clone(),

@@ -145,6 +145,7 @@ impl Doors {
             deliveries: STREAM_CHANNELS
                 .into_iter()
                 .chain([CALLBACK_CHANNEL])
+                .chain(PLATFORMS)
                 .map(|channel| (channel, Door::closed("the delivery")))
                 .collect(),
             fresh: Door::closed("the outbox"),

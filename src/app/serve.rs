@@ -41,12 +41,11 @@ use crate::{
 
 use super::{
     actors::{Assembled, STORE_THREADS, assemble},
-    chats,
     clock::SystemClock,
     jobs::Coding,
     models::{Found, ModelsFault, find_models},
     parts::{Base, Doors, Parts},
-    report,
+    receptions, report,
 };
 
 /// How long the last lines of jobs' logs may take at the end.
@@ -220,7 +219,7 @@ impl Town {
             metrics: metrics.clone(),
             placement: Placement::threads(STORE_THREADS, cores()),
         };
-        let transcriber = chats::transcriber(&config, &files)?;
+        let transcriber = receptions::transcriber(&config, &files)?;
         let (models, platforms) = (models.models, Vec::new());
         let parts =
             Parts { base, config, models, skills, personas, coding, callbacks, platforms, transcriber };

@@ -269,7 +269,7 @@ pub enum Tone {
     Plain,
 }
 
-/// A short table of facts, shown as a card where the platform has such a thing; its words stand in the text as well.
+/// A short table of facts, for platforms that have cards; others are given them in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Card {
     /// The headline.
@@ -283,13 +283,13 @@ pub struct Card {
 /// One message of a platform.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Content {
-    /// The words in the platform's markup; empty when only a file goes out.
+    /// The words in the platform's markup. Empty: [`Content::plain`] goes out as it is, without markup.
     pub markup: String,
-    /// The same without markup, for when the platform refuses that.
+    /// The same without markup, for when the platform refuses that. Empty when only a file goes out.
     pub plain: String,
     /// Rows of buttons.
     pub buttons: Vec<Vec<Button>>,
-    /// A card; a platform without cards shows the words alone.
+    /// A card; only for platforms that have such a thing.
     pub card: Option<Card>,
     /// A file.
     pub file: Option<FileRef>,

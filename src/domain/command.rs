@@ -3,6 +3,8 @@
 
 use super::{access::Role, job::Verbosity};
 
+pub use super::menu::{CommandSpec, MENU as COMMANDS, OptionKind, OptionSpec};
+
 /// A command, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -47,113 +49,11 @@ pub enum Command {
     Verbosity(Option<Verbosity>),
 }
 
-/// What an argument stands for: what a platform can complete, and what it cannot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arg {
-    /// Any words, to the end of the line.
-    Text,
-    /// One of these words.
-    Word(&'static [&'static str]),
-    /// The id of a project.
-    Project,
-    /// The id of a coding task.
-    Job,
-    /// The id of an open question.
-    Approval,
-    /// A model, or a provider.
-    Model,
-}
-
-/// One argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ArgSpec {
-    /// What it is called.
-    pub name: &'static str,
-    /// What it stands for.
-    pub kind: Arg,
-    /// It must be there.
-    pub required: bool,
-    /// What it is for.
-    pub help: &'static str,
-}
-
-/// One command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CommandSpec {
-    /// What is typed after the slash.
-    pub name: &'static str,
-    /// What may follow, in order.
-    pub args: &'static [ArgSpec],
-    /// What it does.
-    pub help: &'static str,
-}
-
-impl CommandSpec {
-    /// The arguments as help shows them: `<project> <instruction>`, `[category]`.
-    pub fn usage(&self) -> String {
-        let shown = self.args.iter().map(|arg| match (arg.kind, arg.required) {
-            (Arg::Word(words), false) => format!("[{}]", words.join("|")),
-            (Arg::Word(words), true) => format!("<{}>", words.join("|")),
-            (_, false) => format!("[{}]", arg.name),
-            (_, true) => format!("<{}>", arg.name),
-        });
-        shown.collect::<Vec<_>>().join(" ")
-    }
-}
-
 /// Which tasks `/tasks` can show.
-pub const FILTERS: &[&str] = &["all", "running", "queued", "parked", "completed", "failed", "cancelled"];
+pub(super) const FILTERS: &[&str] =
+    &["all", "running", "queued", "parked", "completed", "failed", "cancelled"];
 /// How much can be shown.
-const LEVELS: &[&str] = &["quiet", "normal", "verbose"];
-
-const fn may(name: &'static str, kind: Arg, help: &'static str) -> ArgSpec {
-    ArgSpec { name, kind, required: false, help }
-}
-
-const fn must(name: &'static str, kind: Arg, help: &'static str) -> ArgSpec {
-    ArgSpec { name, kind, required: true, help }
-}
-
-const fn spec(name: &'static str, args: &'static [ArgSpec], help: &'static str) -> CommandSpec {
-    CommandSpec { name, args, help }
-}
-
-/// All commands, in the order in which they are shown.
-pub const COMMANDS: &[CommandSpec] = &[
-    spec("start", &[], "who I am"),
-    spec("help", &[], "what can be said here"),
-    spec("skills", &[], "the skills there are"),
-    spec("memory", &[may("category", Arg::Text, "only of this category")], "what I remember about you"),
-    spec("tasks", &[may("filter", Arg::Word(FILTERS), "only these")], "what is under way"),
-    spec("cost", &[], "what was spent today"),
-    spec("cancel", &[], "end what I am doing, and all that waits behind it"),
-    spec("stop", &[], "end the running tool and let me go on"),
-    spec("clear", &[], "begin the conversation anew"),
-    spec(
-        "model",
-        &[may("name", Arg::Model, "the one that is to answer; `default` for any")],
-        "which model answers you",
-    ),
-    spec("approve", &[must("id", Arg::Approval, "the question")], "allow what I asked for"),
-    spec(
-        "reject",
-        &[must("id", Arg::Approval, "the question"), may("reason", Arg::Text, "why, or what to do instead")],
-        "refuse what I asked for",
-    ),
-    spec("projects", &[], "the projects you may work on"),
-    spec(
-        "task",
-        &[must("project", Arg::Project, "where"), must("instruction", Arg::Text, "what is to be done")],
-        "give a coding task",
-    ),
-    spec("status", &[may("job", Arg::Job, "one task")], "where your coding tasks stand"),
-    spec("link", &[may("code", Arg::Text, "one that you got elsewhere")], "join your accounts"),
-    spec(
-        "verbosity",
-        &[may("level", Arg::Word(LEVELS), "quiet, normal or verbose")],
-        "how much of the work you see",
-    ),
-];
+pub(super) const LEVELS: &[&str] = &["quiet", "normal", "verbose"];
 
 /// Why a message that begins with a slash is no command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -272,7 +172,7 @@ pub fn help() -> String {
         .map(|command| {
             let usage = command.usage();
             let space = if usage.is_empty() { "" } else { " " };
-            format!("/{}{space}{usage} — {}", command.name, command.help)
+            format!("/{}{space}{usage} — {}", command.name, command.purpose)
         })
         .collect();
     format!("Write to me in plain words, or use a command:\n{}", lines.join("\n"))
@@ -344,44 +244,18 @@ mod tests {
     #[test]
     fn every_listed_command_parses_and_is_in_the_help() {
         for command in COMMANDS {
-            let args: Vec<&str> = command
-                .args
-                .iter()
-                .map(|arg| match arg.kind {
-                    Arg::Word(words) => words[0],
-                    _ => "x",
-                })
-                .collect();
-            let required = command.args.iter().filter(|arg| arg.required).count();
+            let typed = |option: &OptionSpec| match option.kind {
+                OptionKind::OneOf(words) => Some(words[0]),
+                OptionKind::Words | OptionKind::Offered => Some("x"),
+                OptionKind::File => None,
+            };
+            let args: Vec<&str> = command.options.iter().filter_map(typed).collect();
+            let required = command.options.iter().filter(|option| option.required).count();
             for given in required..=args.len() {
                 let text = format!("/{} {}", command.name, args[..given].join(" "));
                 assert!(matches!(parse(&text), Some(Ok(_))), "{text}");
             }
             assert!(help().contains(&format!("/{}", command.name)));
-        }
-    }
-
-    #[test]
-    fn platforms_take_every_command() {
-        // Telegram: names of 1 to 32 of a-z, 0-9 and _, descriptions of 1 to 256; Discord: 1 to 100 characters, what is
-        // required before what is not, at most 25 words to choose from.
-        for command in COMMANDS {
-            let fits = |name: &str| {
-                (1..=32).contains(&name.len()) && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_')
-            };
-            assert!(fits(command.name) && (1..=100).contains(&command.help.len()), "{}", command.name);
-            assert!(command.args.is_sorted_by_key(|arg| !arg.required), "{}", command.name);
-            for arg in command.args {
-                assert!(
-                    fits(arg.name) && (1..=100).contains(&arg.help.len()),
-                    "{} {}",
-                    command.name,
-                    arg.name
-                );
-                assert!(!matches!(arg.kind, Arg::Word(words) if words.len() > 25));
-            }
-            let text = command.args.iter().position(|arg| arg.kind == Arg::Text);
-            assert!(text.is_none_or(|at| at + 1 == command.args.len()), "words reach to the end of the line");
         }
     }
 

@@ -360,7 +360,7 @@ pub fn notice(
     title: &str,
     body: &str,
 ) -> Result<NewOutbox, BadName> {
-    let body = Body::Notice { title: title.to_owned(), body: body.to_owned() };
+    let body = Body::Notice { title: title.to_owned(), body: body.to_owned(), facts: Vec::new() };
     Ok(at(place.conversation(channel, user)?, body))
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Millis,
     access::Role,
-    ids::{InboundId, KeyId, UserId},
+    ids::{ConversationId, InboundId, KeyId, UserId},
     inbound::State,
     job::Verbosity,
     journal::WhileBusy,
@@ -146,10 +146,71 @@ pub struct OutboxHealth {
     pub waiting: u64,
     /// When the oldest of them was stored.
     pub oldest: Option<Millis>,
+    /// Messages to chats that cannot be reached.
+    pub parked: u64,
     /// Messages that may or may not have arrived.
     pub unknown: u64,
     /// Messages that were given up.
     pub dead: u64,
+}
+
+/// Where a message stands that has not arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutboxState {
+    /// It is sent now, or tried again later.
+    Waiting,
+    /// Its chat cannot be reached; it goes out when the person writes again from there.
+    Parked,
+    /// It may or may not have arrived.
+    Unknown,
+    /// It was refused, or tried too often.
+    Dead,
+}
+
+impl OutboxState {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Waiting, "waiting"),
+        (Self::Parked, "parked"),
+        (Self::Unknown, "unknown"),
+        (Self::Dead, "dead"),
+    ];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _)| *state == self).map_or("", |(_, word)| word)
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, word)| *word == text).map(|(state, _)| *state)
+    }
+}
+
+/// A message that has not arrived, without its words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outgoing {
+    /// Its number.
+    pub id: i64,
+    /// By which channel.
+    pub channel: String,
+    /// To whom.
+    pub user: UserId,
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// `answer`, `notice`, `approval` or `callback`.
+    pub kind: String,
+    /// Where it stands.
+    pub state: OutboxState,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it did not arrive, the last time that it was tried.
+    pub error: Option<String>,
+    /// When it was stored.
+    pub created_at: Millis,
+    /// When it is tried, while it waits; else when it was last tried.
+    pub due_at: Millis,
 }
 
 /// How the store is doing.

@@ -8,7 +8,7 @@ use futures_util::{future::BoxFuture, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Resend;
-use crate::domain::chat::{Content, Failure, Incoming, Link, Place, Post, Receipt, RemoteFile};
+use crate::domain::chat::{Content, Failure, Incoming, Link, Place, Post, Receipt, RemoteFile, Sender};
 
 /// What a platform can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Abilities {
     pub max_upload: u64,
     /// Largest file that can be fetched, in bytes.
     pub max_download: u64,
+    /// A message can have a thread of its own.
+    pub threads: bool,
 }
 
 /// Something came in that cannot be taken now; it is offered again.
@@ -44,6 +46,27 @@ pub trait Sink: Send + Sync {
 /// A file's bytes as they come.
 pub type Download = BoxStream<'static, std::io::Result<Bytes>>;
 
+/// Something that somebody is typing behind a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typing {
+    /// Who.
+    pub sender: Sender,
+    /// Where.
+    pub place: Place,
+    /// The command, without its slash.
+    pub command: String,
+    /// As which of its options.
+    pub option: String,
+    /// What is there already.
+    pub typed: String,
+}
+
+/// Knows what may be typed, for platforms that offer it. Whoever types may be anybody.
+pub trait Completer: Send + Sync {
+    /// What fits, the best first; it is asked at every key, and late answers are not shown.
+    fn complete(&self, typing: Typing) -> BoxFuture<'static, Vec<String>>;
+}
+
 /// A platform.
 pub trait Platform: Send + Sync {
     /// The channel's name, the first part of its conversations' ids.
@@ -53,7 +76,8 @@ pub trait Platform: Send + Sync {
     fn abilities(&self) -> Abilities;
 
     /// Listens until it is told to stop, and never ends before: connections that break are made anew, with back-off.
-    /// Goes on from a position that [`Sink::reached`] was told.
+    /// Goes on from a position that [`Sink::reached`] was told. The position is read by the call itself: call it before
+    /// anything is posted, so that a post that was cut off is known again.
     fn listen(
         &self,
         sink: Arc<dyn Sink>,

@@ -282,7 +282,7 @@ fn what_was_answered_instead_of_taken_is_not_answered_again() {
     let (db, _folder) = open();
     let user = UserId::new("telegram:42");
     let conversation = ConversationId::of("telegram", &user, "42").unwrap();
-    let body = Body::Notice { title: "Sorry".into(), body: "no".into() };
+    let body = Body::Notice { title: "Sorry".into(), body: "no".into(), facts: vec![] };
     let notice = NewOutbox { user, conversation, turn: None, answers: vec![], body };
     let post = || {
         identities::post(&db, 1, std::slice::from_ref(&notice), Some(("telegram", "u1")), 5).unwrap().len()

@@ -2,14 +2,15 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, execute, from_json, row, rows, to_json};
+use super::{Result, StoreError, execute, from_json, outbox, row, rows, to_json};
 use crate::domain::{
     ids::{ConversationId, InboundId, TurnId, UserId},
     inbound::{Accepted, Inbound, NewInbound, State},
     message::FileRef,
+    outbound::is_stream,
 };
 
-/// Accepts a message, once. A message with the same external id was accepted before and is named instead.
+/// Accepts a message, once. What is parked in its conversation goes out again. A message with the same external id was accepted before and is named instead.
 ///
 /// # Errors
 /// [`StoreError::KeyReused`] when the earlier one has other words.
@@ -38,6 +39,9 @@ pub fn accept(db: &Connection, new: &NewInbound, state: State, turn: Option<&Tur
         ],
     )?;
     if changed == 1 {
+        if !is_stream(&new.channel) {
+            outbox::unpark(db, &new.conversation, new.received_at)?;
+        }
         return Ok(Accepted::New);
     }
     match known(db, new)? {

@@ -153,7 +153,7 @@ fn messages(db: &Connection, task: &Task, step: &JobWrite) -> Result<Vec<NewOutb
     });
     let ends = step.entries.iter().filter_map(|entry| match entry {
         Entry::Ended { closed } if task.asked.verbosity != Verbosity::Quiet => {
-            Some(notice::task_ended(&task.asked.title, closed))
+            Some(notice::task_ended(&task.asked, &step.head, closed))
         }
         _ => None,
     });

@@ -21,6 +21,7 @@ pub mod keys;
 pub mod memories;
 pub mod outbox;
 pub mod pairings;
+pub mod posts;
 pub mod projects;
 pub mod proposals;
 pub mod requests;
@@ -142,5 +143,7 @@ mod identity_tests;
 mod job_card_tests;
 #[cfg(test)]
 mod job_tests;
+#[cfg(test)]
+mod outbox_tests;
 #[cfg(test)]
 mod tests;

@@ -349,7 +349,7 @@ fn the_outbox_is_taken_over_by_the_next_run() {
         conversation: ConversationId::of("pigeon", &user(), "default").unwrap(),
         turn: None,
         answers: vec![],
-        body: Body::Notice { title: "t".into(), body: "b".into() },
+        body: Body::Notice { title: "t".into(), body: "b".into(), facts: vec![] },
     };
     let fetched = NewOutbox { conversation: conversation(), ..new.clone() };
     outbox::post(&db, 1, &fetched, 10).unwrap();

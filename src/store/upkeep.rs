@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, execute, outbox, row, rows};
+use super::{Result, execute, outbox, posts, row, rows};
 use crate::domain::{Millis, ids, records::StoreHealth};
 
 /// Counts this run of the process: rows that an earlier run held can be told from this one's.
@@ -54,6 +54,7 @@ pub fn prune(db: &Connection, before: Millis, limit: usize) -> Result<usize> {
     }
     let mut gone = ended.len();
     gone += execute(db, sent, params![before, limit])?;
+    posts::prune(db)?;
     gone += execute(db, inbound, params![before, limit, oldest])?;
     gone += execute(db, approvals, params![before, limit])?;
     gone += execute(db, egress, params![before, limit])?;

@@ -244,6 +244,7 @@ impl Follow {
                 Body::Notice { .. }
                 | Body::Approval { .. }
                 | Body::Pairing { .. }
+                | Body::Decided { .. }
                 | Body::Callback { .. } => Ok(Next::More),
             },
         }

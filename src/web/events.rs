@@ -156,7 +156,7 @@ async fn show(events: &Events, row: &OutboxRow) -> Result<(), HungUp> {
             });
             list.push(("response", data));
         }
-        Body::Notice { title, body } => {
+        Body::Notice { title, body, .. } => {
             list.push((
                 "notification",
                 json!({"title": title, "body": body, "conversationId": conversation}),
@@ -170,7 +170,7 @@ async fn show(events: &Events, row: &OutboxRow) -> Result<(), HungUp> {
             list.push(("notification", data));
         }
         // They go to an address or to a chat, and to nobody who listens here.
-        Body::Callback { .. } | Body::Pairing { .. } => {}
+        Body::Pairing { .. } | Body::Decided { .. } | Body::Callback { .. } => {}
     }
     let last = list.len().saturating_sub(1);
     for (at, (name, data)) in list.into_iter().enumerate() {

@@ -12,7 +12,7 @@ use crate::{
 use super::{
     access::Caller,
     approvals::decide,
-    body::Maybe,
+    body::{Maybe, Nothing},
     error::{ApiError, ApiResult, ErrorBody},
     kit::WebKit,
     task_shapes::TaskShape,
@@ -21,11 +21,6 @@ use super::{
 
 /// Longest word into running work, in characters.
 const STEER: usize = 20_000;
-
-/// Nothing needs to be said.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
 
 /// A new instruction.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -85,6 +85,7 @@ const KEPT: &[(&str, &[&str])] = &[
         "reqwest",
         &["src/net/", "src/llm/", "src/cli/", "src/app/", "src/channels/", "src/sandbox/", "src/forge/"],
     ),
+    ("teloxide", &["src/channels/telegram/"]),
     ("actix_web", &["src/web/"]),
     ("tokio_cron_scheduler", &["src/app/"]),
     ("bollard", &["src/sandbox/"]),

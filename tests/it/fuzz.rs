@@ -62,3 +62,8 @@ fn mux() {
 fn gateway() {
     run("gateway", checks::gateway);
 }
+
+#[test]
+fn markup() {
+    run("markup", checks::markup);
+}

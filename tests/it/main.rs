@@ -40,6 +40,7 @@ mod sandbox;
 mod settings;
 mod support;
 mod tasks;
+mod telegram;
 mod tools;
 mod town;
 mod transcription;

@@ -2,6 +2,7 @@
 
 mod costs;
 mod files;
+mod outbox;
 
 use serde_json::{Value, json};
 

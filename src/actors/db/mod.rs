@@ -6,6 +6,7 @@ mod chats;
 mod jobs;
 mod keeper;
 pub mod messages;
+mod posts;
 mod reader;
 mod reads;
 mod schedules;

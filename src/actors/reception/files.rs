@@ -50,7 +50,7 @@ impl Brought {
 
     /// The same for whoever sent it.
     pub(super) fn notice(&self) -> Body {
-        Body::Notice { title: "Not all was taken".into(), body: self.left_out.join("\n") }
+        Body::Notice { title: "Not all was taken".into(), body: self.left_out.join("\n"), facts: Vec::new() }
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod model;
 pub(crate) mod server;
 pub(crate) mod skills;
 mod strict;
+pub(crate) mod telegram;
 pub(crate) mod transcriber;
 mod wire;
 

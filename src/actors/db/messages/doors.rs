@@ -4,7 +4,7 @@ use actix::prelude::*;
 
 use crate::actors::kernel::Door;
 
-use super::{board::*, chats::*, jobs::*, reads::*, schedules::*, writes::*};
+use super::{board::*, chats::*, jobs::*, posts::*, reads::*, schedules::*, writes::*};
 
 macro_rules! doors {
     ($(#[$doc:meta])* $name:ident, $label:literal, $open:ident { $($field:ident: $message:ident),* $(,)? }) => {
@@ -45,6 +45,11 @@ doors!(
         expire: Expire,
         claim_outbox: ClaimOutbox,
         settle_outbox: SettleOutbox,
+        record_post: RecordPost,
+        record_draft: RecordDraft,
+        drop_draft: DropDraft,
+        open_thread: OpenThread,
+        resend_outbox: ResendOutbox,
         store_memory: StoreMemory,
         prepay: Prepay,
         keep_facts: KeepFacts,
@@ -107,6 +112,9 @@ doors!(
         list_memories: ListMemories,
         get_memory: GetMemory,
         list_approvals: ListApprovals,
+        before_post: BeforePost,
+        stale_drafts: StaleDrafts,
+        thread_of: ThreadOf,
         costs: Costs,
         today: Today,
         list_users: ListUsers,
@@ -115,6 +123,7 @@ doors!(
         list_audit: ListAudit,
         verify_audit: VerifyAudit,
         replay: Replay,
+        list_outbox: ListOutbox,
         last_event: LastEvent,
         known: Known,
         fate: FateOf,
