@@ -327,7 +327,6 @@ impl Town {
             config,
             models,
             coding,
-            platforms: Vec::new(),
             callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, None, clock.clone())),
             skills: Arc::new(shed),
             personas: Arc::new(stage),

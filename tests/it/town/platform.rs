@@ -218,7 +218,13 @@ impl Platform for Fake {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { resend: Resend::Safe, typing_ms: 5_000, max_upload: 1 << 20, max_download: 8 << 20 }
+        Abilities {
+            resend: Resend::Safe,
+            typing_ms: 5_000,
+            max_upload: 1 << 20,
+            max_download: 8 << 20,
+            threads: false,
+        }
     }
 
     fn listen(
