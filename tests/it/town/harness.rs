@@ -259,7 +259,6 @@ pub(super) struct Town {
     trips: Arc<Mutex<(u64, u64)>>,
     folder: TempDir,
     parked: Cell<bool>,
-    unsent: Cell<bool>,
     ended: Cell<bool>,
 }
 
@@ -343,7 +342,6 @@ impl Town {
             trips,
             folder,
             parked: Cell::new(false),
-            unsent: Cell::new(false),
             ended: Cell::new(false),
         }
     }
@@ -444,11 +442,6 @@ impl Town {
         self.parked.set(true);
     }
 
-    /// This town may end with messages that nobody takes away.
-    pub(super) fn may_end_unsent(&self) {
-        self.unsent.set(true);
-    }
-
     /// Texts from the store.
     pub(super) fn column(&self, sql: &str) -> Vec<String> {
         let db = rusqlite::Connection::open(self.folder.path().join("atoll.db")).unwrap();
@@ -480,12 +473,11 @@ impl Town {
             .map(|signs| signs.name)
             .collect();
         assert!(busy.is_empty(), "messages were left with: {busy:?}");
-        let waiting = if self.unsent.get() { "''" } else { "'due', 'claimed'" };
         let parked = if self.parked.get() { "'over', 'parked'" } else { "'over'" };
         for (what, sql) in [
             ("open turns", format!("SELECT count(*) FROM turns WHERE state NOT IN ({parked})")),
             ("waiting messages", "SELECT count(*) FROM inbound WHERE state = 'queued'".to_owned()),
-            ("unsent messages", format!("SELECT count(*) FROM outbox WHERE state IN ({waiting})")),
+            ("unsent messages", "SELECT count(*) FROM outbox WHERE state IN ('due', 'claimed')".to_owned()),
             (
                 "reserved budgets",
                 "SELECT coalesce(sum(reserved_tokens + reserved_micros + reserved_tool_calls + reserved_time_ms), 0)

@@ -98,6 +98,13 @@ impl Fake {
         self.sink().take(incoming)
     }
 
+    /// What was posted in a chat, without markup.
+    pub(super) fn posted(&self, chat: &str) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let here = state.posts.iter().filter(|post| post.place.chat == chat);
+        here.map(|post| post.content.plain.clone()).collect()
+    }
+
     /// A name for something new.
     pub(super) fn fresh(&self) -> String {
         self.count.fetch_add(1, Ordering::SeqCst).to_string()
