@@ -5,18 +5,22 @@
 mod strict;
 
 use atoll::{
-    channels::discord::{
-        known::Known,
-        read::{News, What, read},
+    channels::{
+        discord::{
+            known::Known,
+            read::{News, What, read},
+        },
+        telegram::read::{self as telegram, Me, Reading},
     },
     config,
     domain::{
-        chat::{Event, Incoming},
+        chat::{Event, Incoming, TELEGRAM},
         engine::{EngineEvent, TEXT},
         gateway::body::{Endpoint, screen},
+        ids::UserId,
         markup::{Flavor, parts, preview, verbatim},
-        split::split,
         menu::MENU,
+        split::split,
     },
     engines::{
         claude_code::ClaudeDialog,
@@ -266,4 +270,27 @@ pub(crate) fn discord(bytes: &[u8]) {
     if let Event::Message { text, .. } | Event::Edited { text, .. } = event {
         assert_eq!(text, text.trim());
     }
+}
+
+/// Updates of Telegram. What is heard has ids that can be used, is the same each time, and says no more than came in; in a
+/// group nothing is for the bot that does not name it.
+pub(crate) fn telegram(bytes: &[u8]) {
+    let Ok(update) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    let me = Me { id: 7_000, name: "AtollBot".into() };
+    let reading = telegram::read(&update, &me);
+    assert_eq!(reading, telegram::read(&update, &me), "read twice, it is something else");
+    let Reading::Heard { incoming, .. } = reading else { return };
+    let conversation = incoming.place.conversation(TELEGRAM, &UserId::new("ann"));
+    assert!(conversation.is_ok(), "a place that is none: {:?}", incoming.place);
+    assert!(incoming.sender.name.chars().count() <= 81, "a name of any length");
+    let (Event::Message { text, addressed, .. } | Event::Edited { text, addressed, .. }) = &incoming.event
+    else {
+        return;
+    };
+    assert!(text.len() <= bytes.len() + 64, "more words than came");
+    let named = String::from_utf8_lossy(bytes).to_lowercase();
+    // JSON may write any letter as a number.
+    let plain = !named.contains('\\');
+    let called = named.contains("atollbot") || named.contains("7000") || named.contains("7e3");
+    assert!(!(incoming.group && *addressed && plain && !called), "called by nobody");
 }

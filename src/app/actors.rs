@@ -10,13 +10,11 @@ use crate::{
         db::{Db, DbKeeper, DbReader},
         delivery::Delivery,
         event_hub::{EventHub, messages::Publish},
-        intake::{Intake, IntakeDoors, IntakeSettings},
         kernel::{Door, Life, Registry, Role},
         llm_pool::LlmPool,
         outbox::{Outbox, OutboxDoors},
         root::{ChildHandle, ChildSpec, RootKit},
         router::{Router, RouterKit, SessionHandle},
-        scheduler::{Scheduler, SchedulerDoors},
         session::{Session, SessionDoors, SessionKit, SessionSettings},
         skill_host::{SkillHost, ToolDoors, messages::Shelf},
     },
@@ -30,8 +28,9 @@ use crate::{
 };
 
 use super::{
-    bots, chats, jobs,
+    bots, chats, incoming, jobs,
     parts::{Base, Doors, Parts},
+    receptions,
 };
 
 /// Connections that read the store.
@@ -67,7 +66,8 @@ pub fn assemble(parts: Parts) -> Assembled {
     children.extend(working_children(&parts, &doors, &registry));
     children.extend(jobs::children(&parts, &doors, &registry));
     children.extend(bots::children(&parts, &doors, &registry));
-    children.extend(incoming_children(&parts, &doors));
+    children.extend(incoming::children(&parts, &doors));
+    children.extend(receptions::children(&parts, &doors));
     let root = root_kit(&parts.base, children, &doors, &registry);
     Assembled { root, doors, registry }
 }
@@ -344,59 +344,4 @@ fn session_settings(parts: &Parts) -> SessionSettings {
 /// What the models are called that may answer.
 fn llm_names(parts: &Parts) -> Vec<String> {
     parts.models.iter().flat_map(|model| [model.name().to_owned(), model.model().to_owned()]).collect()
-}
-
-fn incoming_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
-    const NAMES: [&str; STREAM_CHANNELS.len()] = ["intake_api", "intake_terminal"];
-    let mut children = Vec::new();
-    for (name, channel) in NAMES.into_iter().zip(STREAM_CHANNELS) {
-        let (kit, intake) = (Arc::clone(parts), intake_doors(doors));
-        let (offer, order) = (doors.offer[channel].clone(), doors.order[channel].clone());
-        let settings = IntakeSettings {
-            channel,
-            max_input_length: parts.config.agent.max_input_length,
-            messages_per_minute: parts.config.channels.get(channel).map_or(0, |c| c.messages_per_minute),
-        };
-        children.push(spec(name, "intake", STAGE_IN, move |life| {
-            let vitals = Arc::clone(life.vitals());
-            let (settings, intake, clock) = (settings.clone(), intake.clone(), Arc::clone(&kit.base.clock));
-            let addr =
-                kit.base.placement.start(Role::Here, move |_| Intake::new(life, settings, intake, clock));
-            offer.open(addr.clone().recipient(), Arc::clone(&vitals));
-            order.open(addr.clone().recipient(), vitals);
-            handle(addr)
-        }));
-    }
-    let (kit, tick) = (Arc::clone(parts), doors.tick.clone());
-    let scheduler = SchedulerDoors {
-        due: doors.db.read.due_wakeups.clone(),
-        done: doors.db.write.wakeups_done.clone(),
-        command: doors.command.clone(),
-        prune: doors.db.write.prune.clone(),
-    };
-    children.push(spec("scheduler", "scheduler", STAGE_IN, move |life| {
-        let vitals = Arc::clone(life.vitals());
-        let (doors, clock) = (scheduler.clone(), Arc::clone(&kit.base.clock));
-        let retention = kit.config.store.retention_ms;
-        let addr =
-            kit.base.placement.start(Role::Here, move |_| Scheduler::new(life, doors, clock, retention));
-        tick.open(addr.clone().recipient(), vitals);
-        handle(addr)
-    }));
-    children
-}
-
-fn intake_doors(doors: &Doors) -> IntakeDoors {
-    IntakeDoors {
-        route: doors.route.clone(),
-        command: doors.command.clone(),
-        known: doors.db.read.known.clone(),
-        answer: doors.db.write.answer_direct.clone(),
-        answers: doors.answers(),
-        memories: doors.db.read.list_memories.clone(),
-        under_way: doors.db.read.under_way.clone(),
-        today: doors.db.read.today.clone(),
-        skills: doors.skills.clone(),
-        fresh: doors.fresh.clone(),
-    }
 }

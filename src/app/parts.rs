@@ -17,6 +17,7 @@ use crate::{
         kernel::{Door, Placement},
         llm_pool::messages::{Complete, Providers},
         outbox::messages::Fresh,
+        reception::messages::Report,
         router::messages::{Command, RestartSession, Route},
         scheduler::messages::Tick,
         skill_host::messages::{ListSkills, RunTool},
@@ -30,7 +31,7 @@ use crate::{
     },
     ports::{
         clock::Clock, metrics::Metrics, model::Model, persona::Personas, platform::Platform,
-        tool::SharedSkills,
+        tool::SharedSkills, transcriber::Transcriber,
     },
 };
 
@@ -69,8 +70,10 @@ pub struct Parts {
     pub coding: Coding,
     /// Posts what happens to tasks.
     pub callbacks: Arc<CallbackChannel>,
-    /// The chat platforms that are switched on.
+    /// Chat platforms that are listened to.
     pub platforms: Vec<Arc<dyn Platform>>,
+    /// Who writes down what is said in recordings.
+    pub transcriber: Option<Arc<dyn Transcriber>>,
 }
 
 /// All doors of the tree.
@@ -120,6 +123,8 @@ pub struct Doors {
     pub offer: HashMap<&'static str, Door<Offer>>,
     /// To the intakes, by channel.
     pub order: HashMap<&'static str, Door<Order>>,
+    /// To the receptions, by channel.
+    pub reports: HashMap<&'static str, Door<Report>>,
     /// To the scheduler.
     pub tick: Door<Tick>,
 }
@@ -138,7 +143,7 @@ impl Doors {
     /// Doors with nobody behind them yet.
     pub(super) fn closed() -> Self {
         fn by_channel<T>(door: impl Fn() -> T) -> HashMap<&'static str, T> {
-            STREAM_CHANNELS.into_iter().map(|channel| (channel, door())).collect()
+            STREAM_CHANNELS.into_iter().chain(PLATFORMS).map(|channel| (channel, door())).collect()
         }
         Self {
             db: DbDoors::closed(),
@@ -168,6 +173,7 @@ impl Doors {
             polled: Door::closed("the bots"),
             offer: by_channel(|| Door::closed("the intake")),
             order: by_channel(|| Door::closed("the intake")),
+            reports: PLATFORMS.map(|channel| (channel, Door::closed("the reception"))).into(),
             tick: Door::closed("the scheduler"),
         }
     }

@@ -19,14 +19,14 @@ use crate::{
         },
         scheduler::messages::Tick,
     },
-    channels::CallbackChannel,
+    channels::{CallbackChannel, telegram::BadSettings},
     config::{Config, Env},
     domain::{
         access::{hash_key, key_text},
         audit::Act,
     },
     home::{Home, HomeFiles, HomeJobFiles, HomePersonas, Lock, LockFault},
-    net::{Clients, install_tls},
+    net::{BuildError, Clients, install_tls},
     ports::{
         clock::{Clock, NoRandom},
         files::Files,
@@ -45,7 +45,7 @@ use super::{
     jobs::Coding,
     models::{Found, ModelsFault, find_models},
     parts::{Base, Doors, Parts},
-    report,
+    platforms, receptions, report,
 };
 
 /// How long the last lines of jobs' logs may take at the end.
@@ -76,6 +76,9 @@ pub enum ServeError {
          atoll keys create --name me --role owner"
     )]
     Open(String),
+    /// A chat platform cannot be used.
+    #[error("config.yaml: channels: {0}")]
+    Platform(#[from] BadSettings),
     /// Models cannot be used.
     #[error(transparent)]
     Models(#[from] ModelsFault),
@@ -85,6 +88,9 @@ pub enum ServeError {
     /// The scheduler cannot tick.
     #[error("the scheduler cannot tick: {0}")]
     Ticks(#[from] JobSchedulerError),
+    /// The way to the service that writes down recordings cannot be made.
+    #[error("`transcription` cannot be used: {0}")]
+    Transcription(#[from] BuildError),
     /// Counters cannot be made.
     #[error("counters cannot be made: {0}")]
     Metrics(String),
@@ -219,16 +225,11 @@ impl Town {
             placement: Placement::threads(STORE_THREADS, cores()),
             told,
         };
-        let Assembled { root, doors, registry } = assemble(Parts {
-            base,
-            config,
-            models: models.models,
-            skills,
-            personas,
-            coding,
-            callbacks,
-            platforms: Vec::new(),
-        });
+        let transcriber = receptions::transcriber(&config, &files)?;
+        let (models, platforms) = (models.models, platforms::of(&config, &files, &clock)?);
+        let parts =
+            Parts { base, config, models, skills, personas, coding, callbacks, platforms, transcriber };
+        let Assembled { root, doors, registry } = assemble(parts);
         let closing = CancellationToken::new();
         Ok((Self { doors, registry, files, job_files, clock, metrics, settings, sandboxes, closing }, root))
     }

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use crate::domain::{budget::Caps, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits};
+use crate::domain::{
+    budget::Caps, chat::PLATFORMS, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits,
+};
 
 use super::{
     env::Env,
@@ -67,6 +69,7 @@ pub(super) fn build(settings: &mut Settings<'_>) -> Option<Config> {
         agent: agent(settings),
         user_caps: caps(settings, "budgets.user_day"),
         channels: channels(settings),
+        chats: super::chats::chats(settings),
         sandbox: sandbox(settings),
         webhook_secret: outside::webhook_secret(settings),
         webhook: outside::webhook(settings),
@@ -248,7 +251,14 @@ fn channels(settings: &Settings<'_>) -> BTreeMap<String, Channel> {
         while_busy: mode("channels.terminal.while_busy").unwrap_or(general),
         messages_per_minute: 0,
     };
-    BTreeMap::from([("api".to_owned(), api), ("terminal".to_owned(), terminal)])
+    let chat = |name: &str| {
+        let (busy, pace) =
+            (format!("channels.{name}.while_busy"), format!("channels.{name}.messages_per_minute"));
+        let while_busy = mode(&busy).unwrap_or(general);
+        (name.to_owned(), Channel { while_busy, messages_per_minute: settings.int(&pace, &pace) as u32 })
+    };
+    let ours = [("api".to_owned(), api), ("terminal".to_owned(), terminal)];
+    ours.into_iter().chain(PLATFORMS.map(chat)).collect()
 }
 
 fn jobs(settings: &Settings<'_>) -> Jobs {

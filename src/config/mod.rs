@@ -1,5 +1,7 @@
 //! The configuration: one table of keys, read strictly, all faults reported at once with their path.
 
+mod chat_keys;
+mod chats;
 mod check;
 mod env;
 mod keys;
@@ -10,6 +12,7 @@ mod types;
 
 use std::path::Path;
 
+pub use chats::open_warning;
 pub use check::{Fault, detect_provider};
 pub use env::Env;
 pub use keys::{KEYS, Key, Kind};

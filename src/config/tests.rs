@@ -1,7 +1,7 @@
 //! The configuration from outside: what is read, what is refused, and that every key does something.
 
 use super::{check, env::expand, keys::*, raw, settings::Settings, *};
-use crate::domain::{journal::WhileBusy, webhook};
+use crate::domain::{gate::Policy, journal::WhileBusy, webhook};
 use serde_json::Value;
 
 fn env(name: &str) -> Option<String> {
@@ -149,8 +149,32 @@ fn a_webhook_needs_an_address_on_the_internet_and_a_secret() {
 
 #[test]
 fn what_is_not_built_yet_is_said() {
-    let config = read("channels: {telegram: {enabled: true, token: x}}");
-    assert_eq!(config.planned, ["channels.telegram.enabled", "channels.telegram.token"]);
+    let config = read("agent: {proactive: {enabled: true}}");
+    assert_eq!(config.planned, ["agent.proactive.enabled"]);
+}
+
+#[test]
+fn a_chat_platform_is_closed_and_needs_what_it_cannot_do_without() {
+    let config = read("channels: {telegram: {enabled: true, token: '1:a', allowed_users: [42, '-7']}}");
+    let chat = &config.chats["telegram"];
+    assert_eq!((chat.rules.policy, chat.rules.mention_only), (Policy::Pairing, true));
+    assert_eq!(chat.rules.allowed, ["42", "-7"]);
+    assert!(!config.chats["discord"].enabled && open_warning(&config.chats).is_none());
+    assert!(!format!("{config:?}").contains("1:a"));
+    let open = read("channels: {discord: {enabled: true, token: x, policy: open}}");
+    assert!(open_warning(&open.chats).unwrap().contains("discord"));
+    for (text, expected) in [
+        ("{telegram: {enabled: true}}", "channels.telegram.token: telegram needs the token"),
+        ("{discord: {enabled: true, token: ''}}", "channels.discord.token: discord needs the token"),
+        ("{telegram: {allowed_users: ['@ann']}}", "channels.telegram.allowed_users: `@ann` is no id"),
+        ("{telegram: {webhook_url: 'https://x'}}", "channels.telegram.webhook_secret: must be 16"),
+        ("{telegram: {webhook_secret: short}}", "channels.telegram.webhook_secret: must be 16"),
+        ("{telegram: {policy: closed}}", "channels.telegram.policy: must be one of: pairing"),
+        ("{discord: {gateway_url: 'https://x'}}", "channels.discord.gateway_url: must begin with wss://"),
+    ] {
+        let faults = faults(&format!("channels: {text}"));
+        assert!(faults.len() == 1 && faults[0].starts_with(expected), "{text}: {faults:?}");
+    }
 }
 
 /// What keys mean nothing without.
@@ -172,6 +196,17 @@ fn over(under: &mut Value, tree: &Value) {
             }
         }
         (under, tree) => *under = tree.clone(),
+    }
+}
+
+/// Another value than the default.
+fn sample_of(key: &Key) -> String {
+    match key.path {
+        "channels.telegram.enabled" | "channels.discord.enabled" => "true, token: x".into(),
+        "channels.telegram.webhook_url" => "http://other, webhook_secret: sixteen_or_longer".into(),
+        "channels.telegram.webhook_secret" => "sixteen_or_longer".into(),
+        "channels.discord.gateway_url" => "ws://other".into(),
+        _ => sample(key.kind, key.default),
     }
 }
 
@@ -216,7 +251,7 @@ fn every_key_is_read_and_changes_the_configuration() {
         if let Some(Value::Object(parent)) = without.pointer_mut(parent) {
             parent.remove(name);
         }
-        let text = nested(key.path, &sample(key.kind, key.default));
+        let text = nested(key.path, &sample_of(key));
         over(&mut tree, &raw::yaml(&text).unwrap());
         let config = parse(&tree.to_string(), "c", &env).unwrap_or_else(|error| panic!("{tree}\n{error}"));
         let base = parse(&without.to_string(), "c", &env).ok();

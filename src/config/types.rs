@@ -5,7 +5,9 @@ use std::{
     path::PathBuf,
 };
 
-use crate::domain::{budget::Caps, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits, webhook};
+use crate::domain::{
+    budget::Caps, gate::Rules, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits, webhook,
+};
 
 pub use crate::domain::secret::Secret;
 
@@ -30,6 +32,8 @@ pub struct Config {
     pub user_caps: Caps,
     /// Channels, by name.
     pub channels: BTreeMap<String, Channel>,
+    /// What there is beside that about chat platforms, by name.
+    pub chats: BTreeMap<String, Chat>,
     /// Where untrusted programs run.
     pub sandbox: Sandbox,
     /// What outgoing requests to strangers are signed with; empty for none.
@@ -173,6 +177,37 @@ pub struct Channel {
     pub while_busy: WhileBusy,
     /// Messages a minute for each user; 0 for no limit.
     pub messages_per_minute: u32,
+}
+
+/// A chat platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chat {
+    /// It is listened to.
+    pub enabled: bool,
+    /// The bot's token.
+    pub token: Secret,
+    /// Address of the API.
+    pub api_url: String,
+    /// Address of the gateway; `None` for what the API names.
+    pub gateway_url: Option<String>,
+    /// Who may write.
+    pub rules: Rules,
+    /// Largest file that is taken, in bytes.
+    pub max_file: u64,
+    /// Take pictures.
+    pub photo_enabled: bool,
+    /// Take recordings.
+    pub audio_enabled: bool,
+    /// Take videos.
+    pub video_enabled: bool,
+    /// Take other files.
+    pub document_enabled: bool,
+    /// A reaction shows that a message was taken.
+    pub acknowledge: bool,
+    /// Where the platform calls us; `None` when we ask for updates.
+    pub webhook_url: Option<String>,
+    /// What it shows then.
+    pub webhook_secret: Secret,
 }
 
 /// What the file says about a skill.

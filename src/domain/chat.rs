@@ -283,9 +283,10 @@ pub struct Card {
 /// One message of a platform.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Content {
-    /// The words in the platform's markup. Empty: [`Content::plain`] goes out as it is, without markup.
+    /// The words in the platform's markup. When this is empty, `plain` goes out as it is: so words are sent whose markup the
+    /// platform has refused. Only a file goes out when both are empty.
     pub markup: String,
-    /// The same without markup, for when the platform refuses that. Empty when only a file goes out.
+    /// The same without markup, for when the platform refuses that, and for what counts words as people see them.
     pub plain: String,
     /// Rows of buttons.
     pub buttons: Vec<Vec<Button>>,

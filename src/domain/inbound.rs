@@ -31,6 +31,13 @@ pub struct NewInbound {
     pub received_at: Millis,
 }
 
+impl NewInbound {
+    /// Who says it.
+    pub fn by(&self) -> &UserId {
+        self.speaker.as_ref().unwrap_or(&self.user)
+    }
+}
+
 /// Where an accepted message stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,4 +1,8 @@
-//! The commands as a platform's menu shows them: what is typed behind each, what is offered while it is typed.
+//! All commands, in one table: what is typed behind each, what is offered while it is typed. Help and the menus of
+//! platforms are made of it.
+
+use super::command::{FILTERS, LEVELS};
+use OptionKind::{File, Offered, OneOf, Words};
 
 /// A command of the menu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +41,21 @@ pub enum OptionKind {
     File,
 }
 
+impl CommandSpec {
+    /// What may stand behind it, as help shows it: `<project> <instruction>`, `[category]`. Files are not typed.
+    pub fn usage(&self) -> String {
+        let typed = self.options.iter().filter(|option| option.kind != File);
+        let shown = typed.map(|option| {
+            let what = match option.kind {
+                OneOf(words) => words.join("|"),
+                Words | Offered | File => option.name.to_owned(),
+            };
+            if option.required { format!("<{what}>") } else { format!("[{what}]") }
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+}
+
 const fn command(name: &'static str, purpose: &'static str, options: &'static [OptionSpec]) -> CommandSpec {
     CommandSpec { name, purpose, options }
 }
@@ -45,19 +64,13 @@ const fn option(name: &'static str, purpose: &'static str, required: bool, kind:
     OptionSpec { name, purpose, required, kind }
 }
 
-use OptionKind::{File, Offered, OneOf, Words};
-
 /// All commands.
 pub const MENU: &[CommandSpec] = &[
     command("start", "begin here", &[]),
     command("help", "what can be said here", &[]),
     command("skills", "the skills there are", &[]),
     command("memory", "what I remember about you", &[option("category", "of one kind only", false, Words)]),
-    command(
-        "tasks",
-        "what is under way",
-        &[option("filter", "in one state only", false, OneOf(&["running", "queued", "parked"]))],
-    ),
+    command("tasks", "what is under way", &[option("filter", "in one state only", false, OneOf(FILTERS))]),
     command("cancel", "end what I am doing, and all that waits behind it", &[]),
     command("stop", "end the running tool and let me go on", &[]),
     command("clear", "begin the conversation anew", &[]),
@@ -92,16 +105,12 @@ pub const MENU: &[CommandSpec] = &[
         "be the same person here as on another channel",
         &[option("code", "the code that the other channel shows", false, Words)],
     ),
-    command(
-        "verbosity",
-        "how much I say while I work",
-        &[option("how", "how much", true, OneOf(&["quiet", "normal", "verbose"]))],
-    ),
+    command("verbosity", "how much I say while I work", &[option("how", "how much", false, OneOf(LEVELS))]),
 ];
 
 #[cfg(test)]
 mod tests {
-    use super::{super::command::COMMANDS, *};
+    use super::*;
 
     #[test]
     fn every_entry_is_one_that_platforms_take() {
@@ -119,13 +128,20 @@ mod tests {
                 assert!(fits(option.name) && said(option.purpose), "/{} {}", entry.name, option.name);
             }
             assert!(entry.options.is_sorted_by_key(|option| !option.required), "/{}", entry.name);
+            let words = |option: &OptionSpec| match option.kind {
+                OneOf(words) => words.len(),
+                _ => 0,
+            };
+            assert!(entry.options.iter().all(|option| words(option) <= 25), "/{}", entry.name);
         }
     }
 
     #[test]
-    fn every_command_of_the_conversation_is_in_the_menu() {
-        for (name, _, _) in COMMANDS {
-            assert!(MENU.iter().any(|entry| entry.name == *name), "/{name} is not in the menu");
-        }
+    fn help_shows_what_may_stand_behind_a_command() {
+        let usage = |name: &str| MENU.iter().find(|entry| entry.name == name).unwrap().usage();
+        assert_eq!(usage("help"), "");
+        assert_eq!(usage("memory"), "[category]");
+        assert_eq!(usage("task"), "<project> <instruction>");
+        assert_eq!(usage("verbosity"), "[quiet|normal|verbose]");
     }
 }

@@ -36,7 +36,8 @@ pub trait Sink: Send + Sync {
     /// In one conversation the order of the calls is kept; others are not waited for, so calls may be made side by side.
     fn take(&self, incoming: Incoming) -> BoxFuture<'static, Result<Receipt, NotNow>>;
 
-    /// Where listening went on to, as the platform names it; kept over restarts.
+    /// Where listening went on to, as the platform names it; kept over restarts. A platform that keeps what was not
+    /// acknowledged by itself never calls this.
     fn reached(&self, position: String) -> BoxFuture<'static, Result<(), NotNow>>;
 
     /// How it goes. Also told when nothing changed but an update came.

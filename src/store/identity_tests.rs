@@ -284,7 +284,9 @@ fn what_was_answered_instead_of_taken_is_not_answered_again() {
     let conversation = ConversationId::of("telegram", &user, "42").unwrap();
     let body = Body::Notice { title: "Sorry".into(), body: "no".into(), facts: vec![] };
     let notice = NewOutbox { user, conversation, turn: None, answers: vec![], body };
-    let post = || identities::post(&db, 1, &[notice.clone()], Some(("telegram", "u1")), 5).unwrap().len();
+    let post = || {
+        identities::post(&db, 1, std::slice::from_ref(&notice), Some(("telegram", "u1")), 5).unwrap().len()
+    };
     assert_eq!((post(), post()), (1, 0));
     assert!(identities::recognise(&db, "telegram", "42", "x", "u1").unwrap().before);
     assert!(!identities::recognise(&db, "telegram", "42", "x", "u2").unwrap().before);

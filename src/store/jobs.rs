@@ -138,7 +138,7 @@ pub fn get(db: &Connection, id: &JobId) -> Result<Option<Task>> {
 pub fn list(db: &Connection, filter: &TaskFilter, limit: usize, offset: usize) -> Result<(Vec<Task>, u64)> {
     const FITS: &str = "(?1 IS NULL OR project_id IN (SELECT project_id FROM members WHERE user_id = ?1))
         AND (?2 IS NULL OR project_id = ?2) AND (?3 IS NULL OR bot_id = ?3) AND (?4 IS NULL OR story_id = ?4)
-        AND (?5 IS NULL OR state = ?5) AND (?6 IS NULL OR over = ?6)";
+        AND (?5 IS NULL OR state = ?5) AND (?6 IS NULL OR over = ?6) AND (?7 IS NULL OR user_id = ?7)";
     let wanted = (
         filter.member.as_ref().map(UserId::as_str),
         filter.project.as_ref().map(ProjectId::as_str),
@@ -146,6 +146,7 @@ pub fn list(db: &Connection, filter: &TaskFilter, limit: usize, offset: usize) -
         filter.story.as_ref().map(StoryId::as_str),
         filter.state.as_deref(),
         filter.over,
+        filter.user.as_ref().map(UserId::as_str),
     );
     let total = super::count(db, &format!("SELECT count(*) FROM jobs WHERE {FITS}"), wanted)?;
     let (limit, offset) = (super::page(limit), super::page(offset));

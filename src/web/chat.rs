@@ -98,10 +98,10 @@ pub(super) async fn chat(
     let offer =
         kit.doors.offer.get(principal.channel).ok_or_else(|| ApiError::unavailable("no such channel"))?;
     let while_busy = body.while_busy;
-    let owner = principal.role == Role::Owner;
+    let role = principal.role;
     // Both are on their way now, in this order: whoever accepts the message finds the client watching.
     let live = kit.doors.subscribe.send(Subscribe(Topic::Inbound(fresh.clone())));
-    let taken = offer.send(Offer { message, while_busy, owner });
+    let taken = offer.send(Offer { message, while_busy, role });
     let (live, taken) = (live.await?, taken.await??);
     let (inbound, live, before) = match taken {
         Taken::New => (fresh, live, false),

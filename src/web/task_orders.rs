@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     actors::jobs::messages::{JobOrder, TellJob},
-    domain::{access::Role, approval::Choice, board::check_text, ids::JobId},
+    domain::{access::Role, approval::Choice, board::check_text, ids::JobId, job::check_instruction},
 };
 
 use super::{
@@ -15,7 +15,6 @@ use super::{
     body::{Maybe, Nothing},
     error::{ApiError, ApiResult, ErrorBody},
     kit::WebKit,
-    task_body::INSTRUCTION,
     task_shapes::TaskShape,
     tasks::{find, get},
 };
@@ -137,7 +136,7 @@ pub(super) async fn follow_up(
     body: web::Json<FollowUp>,
 ) -> ApiResult<web::Json<TaskShape>> {
     let instruction = body.into_inner().instruction;
-    check_text("instruction", &instruction, 1, INSTRUCTION, true)?;
+    check_instruction(&instruction)?;
     tell(&kit, &caller, &path, JobOrder::Continue { instruction }).await
 }
 

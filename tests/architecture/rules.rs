@@ -40,6 +40,7 @@ pub(crate) const LAYERS: &[Layer] = &[
 /// The actors' stages: one sends only to those of a later stage, through their messages.
 pub(crate) const STAGES: &[&[&str]] = &[
     &["root"],
+    &["reception"],
     &["intake", "scheduler"],
     &["bots"],
     &["jobs"],

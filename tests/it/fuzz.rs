@@ -54,6 +54,11 @@ fn codex() {
 }
 
 #[test]
+fn telegram() {
+    run("telegram", checks::telegram);
+}
+
+#[test]
 fn mux() {
     run("mux", checks::mux);
 }

@@ -83,18 +83,23 @@ impl Desk {
 
     /// The first of this chat is settled. Gives its numbers.
     pub(super) fn done(&mut self, chat: &str) -> Vec<i64> {
-        let numbers = self.given_back(chat);
-        self.settled.extend(&numbers);
-        numbers
-    }
-
-    /// The first of this chat was not taken, and is forgotten: it will be offered again. Gives its numbers.
-    pub(super) fn given_back(&mut self, chat: &str) -> Vec<i64> {
         let Some(queue) = self.chats.get_mut(chat) else { return Vec::new() };
         let numbers = queue.pop_front().map_or_else(Vec::new, |item| item.numbers);
         if queue.is_empty() {
             self.chats.remove(chat);
         }
+        numbers.iter().for_each(|number| {
+            self.open.remove(number);
+        });
+        self.settled.extend(&numbers);
+        numbers
+    }
+
+    /// The first of this chat was not taken. All of the chat is forgotten, for it will be offered again, in order. Gives the
+    /// numbers.
+    pub(super) fn given_back(&mut self, chat: &str) -> Vec<i64> {
+        let queue = self.chats.remove(chat).unwrap_or_default();
+        let numbers: Vec<i64> = queue.into_iter().flat_map(|item| item.numbers).collect();
         numbers.iter().for_each(|number| {
             self.open.remove(number);
         });
@@ -224,6 +229,18 @@ mod tests {
         assert_eq!(desk.offset(), None);
         assert!(desk.offer(3, heard(1, 1, None), 0, 0));
         assert_eq!((desk.offset(), ids(desk.ready(0))), (Some(3), vec!["1:1".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_given_back_takes_the_rest_of_its_chat_along() {
+        let mut desk = Desk::default();
+        for (number, chat, message) in [(5, 1, 10), (6, 2, 20), (7, 1, 11)] {
+            desk.offer(number, heard(chat, message, None), 0, 0);
+        }
+        assert_eq!(desk.ready(0).len(), 2);
+        assert_eq!((desk.given_back("1"), desk.open()), (vec![5, 7], 1));
+        assert!(desk.offer(5, heard(1, 10, None), 0, 0), "it is new again");
+        assert_eq!(ids(desk.ready(0)), ["1:10"]);
     }
 
     #[test]

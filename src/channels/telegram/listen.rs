@@ -70,6 +70,12 @@ impl Inner {
                 self.api.call(&call, patience).await?
             }
         };
+        // Nothing depends on the menu.
+        if !self.menu.is_empty()
+            && let Err(error) = self.register(&self.menu).await
+        {
+            tracing::warn!(?error, "Telegram does not take the list of commands");
+        }
         Ok(())
     }
 

@@ -72,6 +72,8 @@ pub struct TelegramSettings {
     pub webhook: Option<Webhook>,
     /// A message that was taken gets a light mark.
     pub acknowledge: bool,
+    /// The commands that people are shown when they type one: names without a slash, and what they do.
+    pub menu: Vec<(String, String)>,
     /// How long things are waited for.
     pub pauses: Pauses,
 }
@@ -143,6 +145,7 @@ struct Inner {
     api: Api,
     webhook: Option<Hook>,
     acknowledge: bool,
+    menu: Vec<(String, String)>,
     pauses: Pauses,
     files: Arc<dyn Files>,
     clock: Arc<dyn Clock>,
@@ -162,22 +165,21 @@ impl Telegram {
         files: Arc<dyn Files>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, BadSettings> {
-        let TelegramSettings { token, api_url, webhook, acknowledge, pauses } = settings;
+        let TelegramSettings { token, api_url, webhook, acknowledge, menu, pauses } = settings;
         let api = Api::new(api_url.as_deref(), token).ok_or(BadSettings::Api)?;
         let webhook = webhook.map(Hook::new).transpose()?;
         let (me, round, slowed) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let inner = Inner { api, webhook, acknowledge, pauses, files, clock, me, round, slowed };
+        let inner = Inner { api, webhook, acknowledge, menu, pauses, files, clock, me, round, slowed };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Tells Telegram the commands, as names without a slash and what they do: it shows them to people who type one.
+    /// Tells Telegram the commands, as names without a slash and what they do: it shows them to people who type one. Those
+    /// of the settings are told whenever listening begins.
     pub fn register(&self, commands: &[(String, String)]) -> BoxFuture<'static, Result<(), Failure>> {
-        let named = |(name, help): &(String, String)| BotCommand::new(name, read::cut(help, DESCRIPTION));
-        let call = SetMyCommands::new(commands.iter().map(named).collect::<Vec<_>>());
-        let inner = Arc::clone(&self.inner);
+        let (inner, commands) = (Arc::clone(&self.inner), commands.to_owned());
         Box::pin(async move {
-            let told = inner.api.call(&call, inner.pauses.patience).await;
-            told.map(|_| ()).map_err(|error| error.failure(Asked::Again))
+            let told = inner.register(&commands).await;
+            told.map_err(|error| error.failure(Asked::Again))
         })
     }
 
@@ -217,6 +219,12 @@ impl Inner {
 
     fn account(&self) -> String {
         self.me().map_or_else(String::new, |me| format!("@{}", me.name))
+    }
+
+    async fn register(&self, commands: &[(String, String)]) -> Result<(), CallError> {
+        let named = |(name, help): &(String, String)| BotCommand::new(name, read::cut(help, DESCRIPTION));
+        let call = SetMyCommands::new(commands.iter().map(named).collect::<Vec<_>>());
+        self.api.call(&call, self.pauses.patience).await.map(drop)
     }
 
     /// The round that listens now.

@@ -8,6 +8,7 @@ mod apply;
 mod callback;
 mod entry;
 mod event;
+mod request;
 mod slots;
 mod state;
 mod step;
@@ -18,6 +19,7 @@ pub(in crate::domain) use callback::facts;
 pub use callback::{BadCallback, callbacks, check_callback};
 pub use entry::{Candidate, Closed, Entry, Outcome, VerifyRun, Wait};
 pub use event::{Effect, Event, Limits};
+pub use request::{check_instruction, check_line, title_of};
 pub use slots::{Slots, Wish};
 pub use state::{Job, JournalFault, Opening, Phase};
 pub use task::{

@@ -317,6 +317,8 @@ pub struct Settlement {
 pub struct TaskFilter {
     /// Only those of projects that this person is in.
     pub member: Option<UserId>,
+    /// Of this person.
+    pub user: Option<UserId>,
     /// Of this project.
     pub project: Option<ProjectId>,
     /// Of this bot.

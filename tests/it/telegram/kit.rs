@@ -144,6 +144,7 @@ impl Rig {
         let (fake, folder) = (FakeTelegram::start(), tempfile::tempdir().unwrap());
         let files = Arc::new(HomeFiles::new(folder.path().to_owned(), Arc::new(SystemClock)));
         let settings = TelegramSettings {
+            menu: Vec::new(),
             token: Secret::new(TOKEN),
             api_url: Some(fake.url()),
             webhook,

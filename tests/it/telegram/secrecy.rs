@@ -132,6 +132,7 @@ fn settings_that_can_never_work_are_refused_at_once() {
         let files = Arc::new(HomeFiles::new(folder.path().to_owned(), Arc::new(SystemClock)));
         let webhook = webhook.map(|(url, secret)| Webhook { url: url.into(), secret: Secret::new(secret) });
         let settings = TelegramSettings {
+            menu: Vec::new(),
             token: Secret::new(token),
             api_url: api_url.map(str::to_owned),
             webhook,

@@ -26,7 +26,7 @@ use super::{
 };
 
 /// Bits of the intents that there are, and the one that has to be allowed.
-const INTENTS: u64 = (1 << 17) - 1 | 3 << 20 | 3 << 24;
+const INTENTS: u64 = ((1 << 17) - 1) | (3 << 20) | (3 << 24);
 const MESSAGE_CONTENT: u64 = 1 << 15;
 /// Largest frame that is taken, in bytes.
 const LARGEST: usize = 4_096;
