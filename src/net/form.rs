@@ -85,8 +85,8 @@ mod tests {
         assert_eq!(body.len() as u64, form.length);
         let parts = multipart::parse(&form.content_type, &body).unwrap();
         let fields: Vec<_> = parts[..2].iter().map(|part| (&part.name[..], &part.bytes[..])).collect();
-        assert_eq!(fields, [("model", &b"whisper"[..]), ("a%22b", b"")]);
-        assert_eq!(parts[2].filename.as_deref(), Some("x%22%0D%0Ay.ogg"));
+        assert_eq!(fields, [("model", &b"whisper"[..]), ("a\"b", b"")]);
+        assert_eq!(parts[2].filename.as_deref(), Some("x\"%0D%0Ay.ogg"));
         assert_eq!(parts[2].media_type.as_deref(), Some("audio/oggevil: 1"));
         assert_eq!((&parts[2].bytes, parts.len()), (&sound, 3));
     }
