@@ -13,6 +13,7 @@ mod bots_at_work;
 mod budgets;
 mod busy;
 mod cancel;
+mod chats;
 mod cli;
 mod codecs;
 mod commands;
