@@ -199,6 +199,20 @@ fn over(under: &mut Value, tree: &Value) {
     }
 }
 
+/// Another value than the default, of its kind.
+fn sample(kind: Kind, default: &str) -> String {
+    match kind {
+        Kind::Text | Kind::Secret => "other".to_owned(),
+        Kind::Bool => (default != "true").to_string(),
+        Kind::Int(low, high) => if default == low.to_string() { high } else { low }.to_string(),
+        Kind::Number(low, high) => if default == low.to_string() { high } else { low }.to_string(),
+        Kind::Choice(choices) => choices.iter().rev().find(|c| **c != default).unwrap().to_string(),
+        Kind::Texts => "[file]".into(),
+        Kind::Url => "http://other.org".into(),
+        Kind::Any | Kind::Planned => "'1'".into(),
+    }
+}
+
 /// Another value than the default.
 fn sample_of(key: &Key) -> String {
     match key.path {
@@ -214,16 +228,6 @@ fn sample_of(key: &Key) -> String {
 /// default of each one makes a different configuration.
 #[test]
 fn every_key_is_read_and_changes_the_configuration() {
-    let sample = |kind: Kind, default: &str| match kind {
-        Kind::Text | Kind::Secret => "other".to_owned(),
-        Kind::Bool => (default != "true").to_string(),
-        Kind::Int(low, high) => if default == low.to_string() { high } else { low }.to_string(),
-        Kind::Number(low, high) => if default == low.to_string() { high } else { low }.to_string(),
-        Kind::Choice(choices) => choices.iter().rev().find(|c| **c != default).unwrap().to_string(),
-        Kind::Texts => "[file]".into(),
-        Kind::Url => "http://other.org".into(),
-        Kind::Any | Kind::Planned => "'1'".into(),
-    };
     let nested = |path: &str, value: &str| {
         let path = path.replace("prices.*", "prices.gpt").replace("skills.*.*", "skills.s.folder");
         let path = path.replace("skills.*", "skills.s");
