@@ -142,7 +142,7 @@ const FIRST: &[Key] = &[
         "transcription.base_url",
         Kind::Url,
         "",
-        "API that writes down what is said in recordings, as OpenAI's `/audio/transcriptions`; none by default",
+        "API that writes recordings down, as OpenAI's; none by default",
     ),
     key("transcription.api_key", Kind::Secret, "", "its key"),
     key("transcription.model", Kind::Text, "whisper-1", "model to ask for words"),

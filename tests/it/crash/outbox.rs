@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// Where it dies that no other test does; before and after the commit.
-pub(super) const KILLS: &[&str] = &["commit:resend_outbox"];
+pub(super) const KILLS: &[&str] = &["commit:resend_outbox", "before_send:callback", "after_send:callback"];
 
 /// A life after the other, and somebody who asks until they are answered.
 struct World {
