@@ -51,7 +51,7 @@ bench:
 	cargo bench --locked
 
 fuzz:
-	for target in sse openai anthropic config claude_code codex mux gateway; do \
+	for target in sse openai anthropic config claude_code codex mux gateway markup discord telegram; do \
 		cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 # Writes the generated parts of the documents anew.

@@ -8,6 +8,7 @@
 mod support;
 
 mod parts {
+    pub(crate) mod chats;
     pub(crate) mod memory;
     pub(crate) mod process;
     pub(crate) mod raw;
@@ -31,6 +32,9 @@ fn main() {
     }
     if run("memory") {
         parts::memory::search();
+    }
+    if run("chats") {
+        parts::chats::many_at_once();
     }
     if run("writes") {
         parts::writes::group_commit();

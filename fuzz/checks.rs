@@ -1,11 +1,26 @@
 //! What must hold whatever comes in: shared by the fuzz targets and the test that runs their corpora.
 #![allow(dead_code, reason = "each fuzz target uses one of them")]
 
+#[path = "../src/domain/markup/strict.rs"]
+mod strict;
+
 use atoll::{
+    channels::{
+        discord::{
+            known::Known,
+            read::{News, What, read},
+        },
+        telegram::read::{self as telegram, Me, Reading},
+    },
     config,
     domain::{
+        chat::{Event, Incoming, TELEGRAM},
         engine::{EngineEvent, TEXT},
         gateway::body::{Endpoint, screen},
+        ids::UserId,
+        markup::{Flavor, parts, preview, verbatim},
+        menu::MENU,
+        split::split,
     },
     engines::{
         claude_code::ClaudeDialog,
@@ -184,4 +199,98 @@ pub(crate) fn gateway(bytes: &[u8]) {
             assert_eq!(second, Ok((0, first.body)), "what passed is refused or changed");
         }
     }
+}
+
+/// What a model writes: each part fits and is read by itself, what is shown as it is comes out as it is, and pieces of a
+/// text are the text.
+pub(crate) fn markup(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let units = |text: &str| text.encode_utf16().count();
+    for flavor in [Flavor::Telegram, Flavor::Discord, Flavor::Plain] {
+        let preview = preview(&text, "x_y <z>", flavor);
+        assert!(preview.is_some(), "a preview without the line below it");
+        for part in parts(&text, flavor).into_iter().chain(preview) {
+            match flavor {
+                Flavor::Telegram => {
+                    let seen =
+                        strict::visible(&part.markup).unwrap_or_else(|why| panic!("{why}: {}", part.markup));
+                    let longest = units(&seen).max(units(&part.plain));
+                    assert!(longest <= 4096 && part.markup.len() <= 32_768, "{longest} units");
+                    assert!(!seen.trim().is_empty(), "a message without a word");
+                }
+                Flavor::Discord => {
+                    let longest = part.markup.chars().count().max(part.plain.chars().count());
+                    assert!(longest <= 2000, "{longest} characters");
+                }
+                Flavor::Plain => assert_eq!(part.markup, part.plain),
+            }
+        }
+    }
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    let shown = verbatim(&text, Flavor::Telegram);
+    let seen: String = shown.iter().map(|part| strict::visible(&part.markup).unwrap_or_default()).collect();
+    assert!(shown.is_empty() || squeezed(&seen) == squeezed(&text), "verbatim is not");
+    let pieces = split(&text, 16, units);
+    assert!(pieces.is_empty() || pieces.concat() == text, "pieces are not the text");
+    assert!(pieces.iter().all(|piece| (1..=16).contains(&units(piece))), "a piece is too long, or empty");
+}
+
+/// Events of Discord: the first line is the event's name, the rest what it carries. What is read has an id and a place
+/// that a conversation can be named after, no mention of the bot is left, and no secret is shown.
+pub(crate) fn discord(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (name, data) = text.split_once('\n').unwrap_or(("MESSAGE_CREATE", text));
+    let known = Known::new(900);
+    let first = read(name, data, &known, MENU);
+    assert_eq!(first, read(name, data, &known, MENU), "read twice, it says something else");
+    let incoming = match first {
+        Err(error) => {
+            let said = error.to_string();
+            assert!(said.len() < 80, "an error repeats what came: {said}");
+            return;
+        }
+        Ok(News::Message(arrived)) => arrived.incoming,
+        Ok(News::Edited { incoming, .. }) => Some(*incoming),
+        Ok(News::Asked(asked)) => {
+            let (shown, token) = (format!("{:?}", asked.token), asked.token.reveal());
+            assert!(
+                token.is_empty() || !shown.contains(token) || "(secret)".contains(token),
+                "a token is shown"
+            );
+            match asked.what {
+                What::Command(incoming) | What::Tap(incoming) => Some(incoming),
+                What::Typing(_) => None,
+            }
+        }
+        Ok(News::Nothing | News::Facts(_)) => None,
+    };
+    let Some(Incoming { id, place, sender, event, .. }) = incoming else { return };
+    assert!(id.len() < 64 && sender.id.bytes().all(|byte| byte.is_ascii_digit()));
+    assert!(place.chat.parse::<u64>().is_ok_and(|chat| chat > 0) && place.thread.is_none());
+    if let Event::Message { text, .. } | Event::Edited { text, .. } = event {
+        assert_eq!(text, text.trim());
+    }
+}
+
+/// Updates of Telegram. What is heard has ids that can be used, is the same each time, and says no more than came in; in a
+/// group nothing is for the bot that does not name it.
+pub(crate) fn telegram(bytes: &[u8]) {
+    let Ok(update) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    let me = Me { id: 7_000, name: "AtollBot".into() };
+    let reading = telegram::read(&update, &me);
+    assert_eq!(reading, telegram::read(&update, &me), "read twice, it is something else");
+    let Reading::Heard { incoming, .. } = reading else { return };
+    let conversation = incoming.place.conversation(TELEGRAM, &UserId::new("ann"));
+    assert!(conversation.is_ok(), "a place that is none: {:?}", incoming.place);
+    assert!(incoming.sender.name.chars().count() <= 81, "a name of any length");
+    let (Event::Message { text, addressed, .. } | Event::Edited { text, addressed, .. }) = &incoming.event
+    else {
+        return;
+    };
+    assert!(text.len() <= bytes.len() + 64, "more words than came");
+    let named = String::from_utf8_lossy(bytes).to_lowercase();
+    // JSON may write any letter as a number.
+    let plain = !named.contains('\\');
+    let called = named.contains("atollbot") || named.contains("7000") || named.contains("7e3");
+    assert!(!(incoming.group && *addressed && plain && !called), "called by nobody");
 }

@@ -3,13 +3,17 @@
 
 mod actors;
 mod bots;
+mod chats;
 mod clock;
 mod coding;
+mod incoming;
 mod jobs;
 mod local;
 mod models;
 mod origins;
 mod parts;
+mod platforms;
+mod receptions;
 mod report;
 mod sandbox;
 mod serve;

@@ -28,7 +28,7 @@ pub(crate) fn start_to_ready() {
     println!("start to ready: {}", times.show());
 }
 
-fn rss(server: &Server) -> f64 {
+pub(super) fn rss(server: &Server) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0

@@ -116,6 +116,26 @@ impl Files for NoFiles {
         Box::pin(std::future::ready(Err(std::io::Error::other("no files"))))
     }
 
+    fn keep(
+        &self,
+        _: String,
+        _: String,
+        _: atoll::ports::files::Pieces,
+        _: u64,
+    ) -> futures_util::future::BoxFuture<
+        'static,
+        Result<atoll::domain::message::FileRef, atoll::ports::files::KeepError>,
+    > {
+        Box::pin(std::future::ready(Err(std::io::Error::other("no files").into())))
+    }
+
+    fn open(
+        &self,
+        _: &atoll::domain::ids::FileId,
+    ) -> futures_util::future::BoxFuture<'static, std::io::Result<atoll::ports::files::OpenFile>> {
+        Box::pin(std::future::ready(Err(std::io::Error::other("no files"))))
+    }
+
     fn path(&self, _: &atoll::domain::ids::FileId) -> std::path::PathBuf {
         "/nowhere".into()
     }

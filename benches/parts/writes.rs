@@ -33,6 +33,7 @@ fn message() -> NewInbound {
         external_id: None,
         conversation: ConversationId::of("api", &user, "default").unwrap(),
         user,
+        speaker: None,
         text: "what is new?".repeat(20),
         attachments: vec![],
         received_at: 1,
@@ -61,6 +62,7 @@ pub(crate) fn group_commit() {
                 clock: Arc::new(SystemClock),
                 metrics: Metrics::new().unwrap(),
                 placement: Placement::threads(1, 1),
+                told: None,
             };
             let assembled = assemble_store(&base);
             let root = Root::new(assembled.root).start();

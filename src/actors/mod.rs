@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod kernel;
 pub mod llm_pool;
 pub mod outbox;
+pub mod reception;
 pub mod root;
 pub mod router;
 pub mod sandbox;

@@ -10,13 +10,11 @@ use crate::{
         db::{Db, DbKeeper, DbReader},
         delivery::Delivery,
         event_hub::{EventHub, messages::Publish},
-        intake::{Intake, IntakeDoors, IntakeSettings},
         kernel::{Door, Life, Registry, Role},
         llm_pool::LlmPool,
         outbox::{Outbox, OutboxDoors},
         root::{ChildHandle, ChildSpec, RootKit},
         router::{Router, RouterKit, SessionHandle},
-        scheduler::{Scheduler, SchedulerDoors},
         session::{Session, SessionDoors, SessionKit, SessionSettings},
         skill_host::{SkillHost, ToolDoors, messages::Shelf},
     },
@@ -30,8 +28,9 @@ use crate::{
 };
 
 use super::{
-    bots, jobs,
+    bots, chats, incoming, jobs,
     parts::{Base, Doors, Parts},
+    receptions,
 };
 
 /// Connections that read the store.
@@ -43,7 +42,7 @@ pub(super) const STAGE_IN: u8 = 1;
 pub(super) const STAGE_WORK: u8 = 2;
 const STAGE_TOOLS: u8 = 3;
 const STAGE_OUTBOX: u8 = 4;
-const STAGE_DELIVERY: u8 = 5;
+pub(super) const STAGE_DELIVERY: u8 = 5;
 const STAGE_HUB: u8 = 6;
 const STAGE_READERS: u8 = 7;
 const STAGE_STORE: u8 = 8;
@@ -67,7 +66,8 @@ pub fn assemble(parts: Parts) -> Assembled {
     children.extend(working_children(&parts, &doors, &registry));
     children.extend(jobs::children(&parts, &doors, &registry));
     children.extend(bots::children(&parts, &doors, &registry));
-    children.extend(incoming_children(&parts, &doors));
+    children.extend(incoming::children(&parts, &doors));
+    children.extend(receptions::children(&parts, &doors));
     let root = root_kit(&parts.base, children, &doors, &registry);
     Assembled { root, doors, registry }
 }
@@ -115,9 +115,9 @@ fn store_children(base: &Base, doors: &Doors) -> Vec<ChildSpec> {
     let (kit, open) = (base.clone(), doors.db.write.clone());
     children.push(spec("db", "db", STAGE_STORE, move |life| {
         let vitals = Arc::clone(life.vitals());
-        let (path, boot) = (kit.store.clone(), kit.boot);
-        let (clock, metrics) = (Arc::clone(&kit.clock), kit.metrics.clone());
-        let addr = kit.placement.start(Role::Db, move |_| Db::new(life, path, boot, clock, metrics));
+        let Base { store, boot, clock, metrics, told, .. } = kit.clone();
+        let writer = move |_: &mut _| Db::new(life, store, boot, clock, metrics).telling(told);
+        let addr = kit.placement.start(Role::Db, writer);
         open.open(&addr, &vitals);
         handle(addr)
     }));
@@ -166,9 +166,14 @@ fn outgoing_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
     }
     let (kit, open) = (Arc::clone(parts), doors.fresh.clone());
     children.push(callback_child(parts, doors));
-    let resend = |name: &str| if is_stream(name) { Resend::Never } else { Resend::Safe };
-    let deliveries =
-        doors.deliveries.iter().map(|(name, door)| (*name, (door.clone(), resend(name)))).collect();
+    children.extend(chats::deliveries(parts, doors));
+    let resend = |name: &str| match parts.platforms.iter().find(|platform| platform.name() == name) {
+        Some(platform) => Some(platform.abilities().resend),
+        None if is_stream(name) => Some(Resend::Never),
+        None => (name == CALLBACK_CHANNEL).then_some(Resend::Safe),
+    };
+    let known = |(name, door): (&&'static str, &Door<_>)| Some((*name, (door.clone(), resend(name)?)));
+    let deliveries = doors.deliveries.iter().filter_map(known).collect();
     let outbox = OutboxDoors {
         claim: doors.db.write.claim_outbox.clone(),
         settle: doors.db.write.settle_outbox.clone(),
@@ -329,63 +334,14 @@ fn session_settings(parts: &Parts) -> SessionSettings {
         queue_limit: config.agent.queue_limit,
         tool_timeout_ms: config.agent.tool_timeout_ms,
         while_busy,
+        models: llm_names(parts),
         worst_price,
         max_output,
         answer_ms: config.answer_bounds.total_ms.unsigned_abs(),
     }
 }
 
-fn incoming_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
-    const NAMES: [&str; STREAM_CHANNELS.len()] = ["intake_api", "intake_terminal"];
-    let mut children = Vec::new();
-    for (name, channel) in NAMES.into_iter().zip(STREAM_CHANNELS) {
-        let (kit, intake) = (Arc::clone(parts), intake_doors(doors));
-        let (offer, order) = (doors.offer[channel].clone(), doors.order[channel].clone());
-        let settings = IntakeSettings {
-            channel,
-            max_input_length: parts.config.agent.max_input_length,
-            messages_per_minute: parts.config.channels.get(channel).map_or(0, |c| c.messages_per_minute),
-        };
-        children.push(spec(name, "intake", STAGE_IN, move |life| {
-            let vitals = Arc::clone(life.vitals());
-            let (settings, intake, clock) = (settings.clone(), intake.clone(), Arc::clone(&kit.base.clock));
-            let addr =
-                kit.base.placement.start(Role::Here, move |_| Intake::new(life, settings, intake, clock));
-            offer.open(addr.clone().recipient(), Arc::clone(&vitals));
-            order.open(addr.clone().recipient(), vitals);
-            handle(addr)
-        }));
-    }
-    let (kit, tick) = (Arc::clone(parts), doors.tick.clone());
-    let scheduler = SchedulerDoors {
-        due: doors.db.read.due_wakeups.clone(),
-        done: doors.db.write.wakeups_done.clone(),
-        command: doors.command.clone(),
-        prune: doors.db.write.prune.clone(),
-    };
-    children.push(spec("scheduler", "scheduler", STAGE_IN, move |life| {
-        let vitals = Arc::clone(life.vitals());
-        let (doors, clock) = (scheduler.clone(), Arc::clone(&kit.base.clock));
-        let retention = kit.config.store.retention_ms;
-        let addr =
-            kit.base.placement.start(Role::Here, move |_| Scheduler::new(life, doors, clock, retention));
-        tick.open(addr.clone().recipient(), vitals);
-        handle(addr)
-    }));
-    children
-}
-
-fn intake_doors(doors: &Doors) -> IntakeDoors {
-    IntakeDoors {
-        route: doors.route.clone(),
-        command: doors.command.clone(),
-        known: doors.db.read.known.clone(),
-        answer: doors.db.write.answer_direct.clone(),
-        answers: doors.answers(),
-        memories: doors.db.read.list_memories.clone(),
-        under_way: doors.db.read.under_way.clone(),
-        today: doors.db.read.today.clone(),
-        skills: doors.skills.clone(),
-        fresh: doors.fresh.clone(),
-    }
+/// What the models are called that may answer.
+fn llm_names(parts: &Parts) -> Vec<String> {
+    parts.models.iter().flat_map(|model| [model.name().to_owned(), model.model().to_owned()]).collect()
 }

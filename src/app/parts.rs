@@ -1,6 +1,10 @@
 //! What the actor tree is made of, and the doors to it.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use crate::{
     actors::{
@@ -13,14 +17,22 @@ use crate::{
         kernel::{Door, Placement},
         llm_pool::messages::{Complete, Providers},
         outbox::messages::Fresh,
+        reception::messages::Report,
         router::messages::{Command, RestartSession, Route},
         scheduler::messages::Tick,
         skill_host::messages::{ListSkills, RunTool},
     },
     channels::CallbackChannel,
     config::Config,
-    domain::outbound::{CALLBACK_CHANNEL, STREAM_CHANNELS},
-    ports::{clock::Clock, metrics::Metrics, model::Model, persona::Personas, tool::SharedSkills},
+    domain::{
+        chat::PLATFORMS,
+        outbound::{CALLBACK_CHANNEL, STREAM_CHANNELS},
+        webhook::Kind,
+    },
+    ports::{
+        clock::Clock, metrics::Metrics, model::Model, persona::Personas, platform::Platform,
+        tool::SharedSkills, transcriber::Transcriber,
+    },
 };
 
 use super::jobs::Coding;
@@ -38,6 +50,8 @@ pub struct Base {
     pub metrics: Metrics,
     /// On which threads.
     pub placement: Placement,
+    /// What the webhook is told of what is written; `None` when there is none.
+    pub told: Option<BTreeSet<Kind>>,
 }
 
 /// What the whole tree is made of.
@@ -56,6 +70,10 @@ pub struct Parts {
     pub coding: Coding,
     /// Posts what happens to tasks.
     pub callbacks: Arc<CallbackChannel>,
+    /// Chat platforms that are listened to.
+    pub platforms: Vec<Arc<dyn Platform>>,
+    /// Who writes down what is said in recordings.
+    pub transcriber: Option<Arc<dyn Transcriber>>,
 }
 
 /// All doors of the tree.
@@ -105,6 +123,8 @@ pub struct Doors {
     pub offer: HashMap<&'static str, Door<Offer>>,
     /// To the intakes, by channel.
     pub order: HashMap<&'static str, Door<Order>>,
+    /// To the receptions, by channel.
+    pub reports: HashMap<&'static str, Door<Report>>,
     /// To the scheduler.
     pub tick: Door<Tick>,
 }
@@ -123,7 +143,7 @@ impl Doors {
     /// Doors with nobody behind them yet.
     pub(super) fn closed() -> Self {
         fn by_channel<T>(door: impl Fn() -> T) -> HashMap<&'static str, T> {
-            STREAM_CHANNELS.into_iter().map(|channel| (channel, door())).collect()
+            STREAM_CHANNELS.into_iter().chain(PLATFORMS).map(|channel| (channel, door())).collect()
         }
         Self {
             db: DbDoors::closed(),
@@ -132,6 +152,7 @@ impl Doors {
             deliveries: STREAM_CHANNELS
                 .into_iter()
                 .chain([CALLBACK_CHANNEL])
+                .chain(PLATFORMS)
                 .map(|channel| (channel, Door::closed("the delivery")))
                 .collect(),
             fresh: Door::closed("the outbox"),
@@ -152,6 +173,7 @@ impl Doors {
             polled: Door::closed("the bots"),
             offer: by_channel(|| Door::closed("the intake")),
             order: by_channel(|| Door::closed("the intake")),
+            reports: PLATFORMS.map(|channel| (channel, Door::closed("the reception"))).into(),
             tick: Door::closed("the scheduler"),
         }
     }

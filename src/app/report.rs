@@ -5,7 +5,10 @@ use std::{
     io::{self, Write as _},
 };
 
-use crate::{config::Config, home::Home};
+use crate::{
+    config::{Config, open_warning},
+    home::Home,
+};
 
 use super::models::Found;
 
@@ -38,6 +41,9 @@ pub(super) fn found(home: &Home, config_from: &str, config: &Config, models: &Fo
     }
     for lack in lacks {
         line("lacks", lack);
+    }
+    if let Some(warning) = open_warning(&config.chats) {
+        line("warning", &warning);
     }
     for planned in &config.planned {
         line("note", &format!("`{planned}` is given, and its part of Atoll is not built yet"));

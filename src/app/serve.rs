@@ -19,14 +19,14 @@ use crate::{
         },
         scheduler::messages::Tick,
     },
-    channels::CallbackChannel,
+    channels::{CallbackChannel, telegram::BadSettings},
     config::{Config, Env},
     domain::{
         access::{hash_key, key_text},
         audit::Act,
     },
     home::{Home, HomeFiles, HomeJobFiles, HomePersonas, Lock, LockFault},
-    net::{Clients, install_tls},
+    net::{BuildError, Clients, install_tls},
     ports::{
         clock::{Clock, NoRandom},
         files::Files,
@@ -45,7 +45,7 @@ use super::{
     jobs::Coding,
     models::{Found, ModelsFault, find_models},
     parts::{Base, Doors, Parts},
-    report,
+    platforms, receptions, report,
 };
 
 /// How long the last lines of jobs' logs may take at the end.
@@ -76,6 +76,9 @@ pub enum ServeError {
          atoll keys create --name me --role owner"
     )]
     Open(String),
+    /// A chat platform cannot be used.
+    #[error("config.yaml: channels: {0}")]
+    Platform(#[from] BadSettings),
     /// Models cannot be used.
     #[error(transparent)]
     Models(#[from] ModelsFault),
@@ -85,6 +88,9 @@ pub enum ServeError {
     /// The scheduler cannot tick.
     #[error("the scheduler cannot tick: {0}")]
     Ticks(#[from] JobSchedulerError),
+    /// The way to the service that writes down recordings cannot be made.
+    #[error("`transcription` cannot be used: {0}")]
+    Transcription(#[from] BuildError),
     /// Counters cannot be made.
     #[error("counters cannot be made: {0}")]
     Metrics(String),
@@ -139,7 +145,9 @@ async fn run(
     // Heard from here on: a signal that comes while all this starts must not cut it off undrained.
     let signals = Signals::listen()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let files: Arc<dyn Files> = Arc::new(HomeFiles::new(home.files(), Arc::clone(&clock)));
+    let files = HomeFiles::new(home.files(), Arc::clone(&clock));
+    files.sweep()?;
+    let files: Arc<dyn Files> = Arc::new(files);
     let models = find_models(&config, env, &Clients::default(), &files).await?;
     report::say(&report::found(home, config_from, &config, &models, keys));
     let drain_ms = config.server.drain_ms;
@@ -206,16 +214,22 @@ impl Town {
             planned: config.planned.clone(),
         };
         let (secret, private) = (config.webhook_secret.clone(), config.jobs.private_callbacks);
-        let callbacks = Arc::new(CallbackChannel::new(secret, private, Arc::clone(&clock)));
+        let webhook = config.webhook.clone();
+        let told = webhook.as_ref().map(|webhook| webhook.events.clone());
+        let callbacks = Arc::new(CallbackChannel::new(secret, private, webhook, Arc::clone(&clock)));
         let base = Base {
             store: home.store(),
             boot,
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
             placement: Placement::threads(STORE_THREADS, cores()),
+            told,
         };
-        let Assembled { root, doors, registry } =
-            assemble(Parts { base, config, models: models.models, skills, personas, coding, callbacks });
+        let transcriber = receptions::transcriber(&config, &files)?;
+        let (models, platforms) = (models.models, platforms::of(&config, &files, &clock)?);
+        let parts =
+            Parts { base, config, models, skills, personas, coding, callbacks, platforms, transcriber };
+        let Assembled { root, doors, registry } = assemble(parts);
         let closing = CancellationToken::new();
         Ok((Self { doors, registry, files, job_files, clock, metrics, settings, sandboxes, closing }, root))
     }

@@ -1,4 +1,5 @@
-//! The channel of callbacks: what happens to a task is posted to the address that was given with it, signed.
+//! The channel of callbacks: what happens to a task is posted to the address that was given with it, and what happens at
+//! all to that of the webhook, signed.
 //!
 //! `X-Signature` is the HMAC-SHA256 (RFC 2104) of the body in hexadecimal digits, under `channels.webhook.secret`;
 //! `X-Timestamp` the time of this attempt in seconds since the epoch; `X-Delivery-Id` the same for every attempt at the
@@ -16,11 +17,12 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use sha2::Sha256;
 
 use crate::{
-    config::Secret,
+    config::{Secret, Webhook},
     domain::{
         gateway::address,
         job::check_callback,
         outbound::{Body, CALLBACK_CHANNEL, OutboxRow, Sent},
+        webhook::WEBHOOK,
     },
     net::{BuildError, guarded_client},
     ports::{
@@ -39,24 +41,37 @@ const LONGEST_PAUSE: u64 = 3_600_000;
 /// The adapter.
 pub struct CallbackChannel {
     /// Built when it is first needed: it reads all certificates of the system.
-    client: OnceLock<reqwest::Client>,
+    public: OnceLock<reqwest::Client>,
+    anywhere: OnceLock<reqwest::Client>,
     private: bool,
+    webhook: Option<Webhook>,
     secret: Secret,
     clock: Arc<dyn Clock>,
 }
 
 impl CallbackChannel {
-    /// Signs with this secret. `private`: addresses that are not public may be posted to.
-    pub fn new(secret: Secret, private: bool, clock: Arc<dyn Clock>) -> Self {
-        Self { client: OnceLock::new(), private, secret, clock }
+    /// Signs with this secret. `private`: tasks may have addresses that are not public. `webhook`: who is told what
+    /// happens at all.
+    pub fn new(secret: Secret, private: bool, webhook: Option<Webhook>, clock: Arc<dyn Clock>) -> Self {
+        let (public, anywhere) = (OnceLock::new(), OnceLock::new());
+        Self { public, anywhere, private, webhook, secret, clock }
     }
 
-    fn client(&self) -> Result<&reqwest::Client, BuildError> {
-        if let Some(client) = self.client.get() {
+    fn client(&self, private: bool) -> Result<&reqwest::Client, BuildError> {
+        let place = if private { &self.anywhere } else { &self.public };
+        if let Some(client) = place.get() {
             return Ok(client);
         }
-        let client = guarded_client((!self.private).then(|| Arc::new(PublicOnly)))?;
-        Ok(self.client.get_or_init(|| client))
+        let client = guarded_client((!private).then(|| Arc::new(PublicOnly)))?;
+        Ok(place.get_or_init(|| client))
+    }
+
+    /// Where a row is posted to, and whether that may be an address that is not public.
+    fn target(&self, row: &OutboxRow, url: String) -> Option<(String, bool)> {
+        if row.message.conversation.name() == WEBHOOK {
+            return self.webhook.as_ref().map(|webhook| (webhook.url.clone(), webhook.private));
+        }
+        Some((url, self.private))
     }
 }
 
@@ -74,11 +89,14 @@ impl Channel for CallbackChannel {
             return Box::pin(async { Sent::Refused("only callbacks are posted".into()) });
         };
         let pause = pause_after(row.attempts);
+        let Some((url, private)) = self.target(&row, url) else {
+            return Box::pin(async { Sent::Refused("the webhook is switched off".into()) });
+        };
         // The configuration may have changed since the task was given, and an address in numbers asks no resolver.
-        if let Err(bad) = check_callback(&url, self.private) {
+        if let Err(bad) = check_callback(&url, private) {
             return Box::pin(async move { Sent::Refused(bad.to_string()) });
         }
-        let client = match self.client() {
+        let client = match self.client(private) {
             Ok(client) => client,
             Err(error) => {
                 return Box::pin(async move { Sent::Later { after_ms: pause, why: error.to_string() } });
@@ -96,10 +114,21 @@ impl Channel for CallbackChannel {
             match request.send().await {
                 Ok(answer) => judged(answer.status(), retry_after(&answer).unwrap_or(pause)),
                 // The address is the user's own, but a log is not the place for what may be in it.
-                Err(error) => Sent::Later { after_ms: pause, why: error.without_url().to_string() },
+                Err(error) => Sent::Later { after_ms: pause, why: in_words(error.without_url()) },
             }
         })
     }
+}
+
+/// An error with what it comes from: that a name leads to a private address is said by the innermost.
+fn in_words(error: reqwest::Error) -> String {
+    let mut words = error.to_string();
+    let mut inner = std::error::Error::source(&error);
+    while let Some(error) = inner {
+        words = format!("{words}: {error}");
+        inner = error.source();
+    }
+    words
 }
 
 /// The signature of a body.
@@ -154,6 +183,13 @@ mod tests {
         // RFC 4231, test case 2.
         let signed = signature(&Secret::new("Jefe"), b"what do ya want for nothing?");
         assert_eq!(signed, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_home_is_refused_where_the_connection_is_made() {
+        let resolved = PublicOnly.resolve("localhost".parse().unwrap()).await;
+        let why = resolved.err().expect("localhost is not on the internet").to_string();
+        assert!(why.contains("loopback"), "{why}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use super::outbox::OutboxArgs;
 use super::task_args::TaskArgs;
 use super::work_args::{BoardArgs, BotArgs, ProjectArgs, StoryArgs};
 
@@ -79,6 +80,8 @@ pub enum Command {
     /// Who did what
     #[command(after_help = "Examples:\n  atoll audit\n  atoll audit verify")]
     Audit(AuditArgs),
+    /// Messages that did not arrive
+    Outbox(OutboxArgs),
     /// Where coding jobs run: its image, its self-test, what is there
     #[command(
         after_help = "Examples:\n  atoll sandbox build\n  atoll sandbox build --claude-code --codex\n  atoll sandbox test\n  atoll sandbox clean"

@@ -13,6 +13,7 @@ mod client;
 mod demo;
 mod keys;
 mod logs;
+mod outbox;
 mod process;
 mod project;
 mod sandbox;
@@ -29,6 +30,7 @@ pub use args::{
     DemoCommand, KeysArgs, KeysList, SandboxArgs,
 };
 
+pub use outbox::{OutboxArgs, OutboxList};
 pub use task_args::TaskArgs;
 pub use work_args::{BoardArgs, BotArgs, ProjectArgs, StoryArgs};
 
@@ -106,6 +108,7 @@ pub fn run(args: &Args, home: &Home, surroundings: &dyn Surroundings) -> CliResu
         Command::Actors(args) => actors::run(home, args),
         Command::Approvals(args) => approvals::run(home, args),
         Command::Audit(args) => audit::run(home, args, surroundings),
+        Command::Outbox(args) => outbox::run(home, args, surroundings),
         Command::Sandbox(wanted) => sandbox::run(args, home, wanted, surroundings),
         Command::Project(args) => project::run(home, &args.command),
         Command::Board(args) => project::board(home, &args.command),

@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use crate::domain::{budget::Caps, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits};
+use crate::domain::{
+    budget::Caps, chat::PLATFORMS, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits,
+};
 
 use super::{
     env::Env,
     keys::{KEYS, Kind},
+    outside,
     settings::Settings,
     types::*,
 };
@@ -66,10 +69,11 @@ pub(super) fn build(settings: &mut Settings<'_>) -> Option<Config> {
         agent: agent(settings),
         user_caps: caps(settings, "budgets.user_day"),
         channels: channels(settings),
+        chats: super::chats::chats(settings),
         sandbox: sandbox(settings),
-        webhook_secret: Secret::new(
-            settings.text("channels.webhook.secret", "channels.webhook.secret").unwrap_or_default(),
-        ),
+        webhook_secret: outside::webhook_secret(settings),
+        webhook: outside::webhook(settings),
+        transcription: transcription(settings),
         jobs: jobs(settings),
         git: Git {
             ssh_key: settings.text("git.ssh_key", "git.ssh_key").map(PathBuf::from),
@@ -247,7 +251,14 @@ fn channels(settings: &Settings<'_>) -> BTreeMap<String, Channel> {
         while_busy: mode("channels.terminal.while_busy").unwrap_or(general),
         messages_per_minute: 0,
     };
-    BTreeMap::from([("api".to_owned(), api), ("terminal".to_owned(), terminal)])
+    let chat = |name: &str| {
+        let (busy, pace) =
+            (format!("channels.{name}.while_busy"), format!("channels.{name}.messages_per_minute"));
+        let while_busy = mode(&busy).unwrap_or(general);
+        (name.to_owned(), Channel { while_busy, messages_per_minute: settings.int(&pace, &pace) as u32 })
+    };
+    let ours = [("api".to_owned(), api), ("terminal".to_owned(), terminal)];
+    ours.into_iter().chain(PLATFORMS.map(chat)).collect()
 }
 
 fn jobs(settings: &Settings<'_>) -> Jobs {
@@ -273,6 +284,20 @@ fn jobs(settings: &Settings<'_>) -> Jobs {
             ..Caps::default()
         },
     }
+}
+
+fn transcription(settings: &Settings<'_>) -> Option<Transcription> {
+    let text = |path| settings.text(path, path);
+    let int = |path| settings.int(path, path);
+    let (key, model) = (text("transcription.api_key"), text("transcription.model"));
+    let (seconds, mib) = (int("transcription.timeout_seconds"), int("transcription.max_mib"));
+    Some(Transcription {
+        base_url: text("transcription.base_url")?,
+        api_key: Secret::new(key.unwrap_or_default()),
+        model: model.unwrap_or_default(),
+        timeout_ms: seconds * 1_000,
+        max_bytes: mib * 1024 * 1024,
+    })
 }
 
 fn sandbox(settings: &Settings<'_>) -> Sandbox {

@@ -1,5 +1,7 @@
 //! Every key there is: its kind, its default, what it is for. The README's table and the parser come from here.
 
+use super::chat_keys::CHAT_KEYS;
+
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
@@ -38,7 +40,7 @@ pub struct Key {
     pub what: &'static str,
 }
 
-const fn key(path: &'static str, kind: Kind, default: &'static str, what: &'static str) -> Key {
+pub(super) const fn key(path: &'static str, kind: Kind, default: &'static str, what: &'static str) -> Key {
     Key { path, kind, default, what }
 }
 
@@ -56,11 +58,14 @@ const PROVIDERS: &[&str] = &[
     "openai-compatible",
     "rehearsal",
 ];
-const BUSY: &[&str] = &["queue", "steer", "interrupt"];
+pub(super) const BUSY: &[&str] = &["queue", "steer", "interrupt"];
 const NO_LIMIT: i64 = 1_000_000_000_000;
 
 /// All keys, in the order in which they are documented.
-pub const KEYS: &[Key] = &[
+pub const KEYS: &[Key] = &all();
+
+/// Those before the chat platforms', and those after them.
+const FIRST: &[Key] = &[
     key(
         "server.host",
         Kind::Text,
@@ -133,6 +138,16 @@ pub const KEYS: &[Key] = &[
     key("llm[].video_enabled", Kind::Bool, "false", "send films"),
     key("llm[].document_enabled", Kind::Bool, "false", "send documents"),
     key("llm[].tool_enabled", Kind::Bool, "true", "offer tools"),
+    key(
+        "transcription.base_url",
+        Kind::Url,
+        "",
+        "API that writes recordings down, as OpenAI's; none by default",
+    ),
+    key("transcription.api_key", Kind::Secret, "", "its key"),
+    key("transcription.model", Kind::Text, "whisper-1", "model to ask for words"),
+    key("transcription.timeout_seconds", Kind::Int(1, 3_600), "60", "longest time for one recording"),
+    key("transcription.max_mib", Kind::Int(1, 1_024), "25", "largest recording that is sent there, in MiB"),
     key("models.attempts", Kind::Int(1, 20), "4", "most attempts for one answer, over all providers"),
     key(
         "models.total_seconds",
@@ -261,21 +276,27 @@ pub const KEYS: &[Key] = &[
         "messages a minute for each user over REST; 0 for no limit",
     ),
     key("channels.terminal.while_busy", Kind::Choice(BUSY), "", "as agent.while_busy, for `atoll chat`"),
-    key("channels.telegram.enabled", Kind::Planned, "false", "Telegram"),
-    key("channels.telegram.token", Kind::Planned, "", "Telegram: token of the bot"),
-    key("channels.telegram.api_url", Kind::Planned, "", "Telegram: address of the API"),
-    key("channels.telegram.policy", Kind::Planned, "", "Telegram: who may write"),
-    key("channels.discord.enabled", Kind::Planned, "false", "Discord"),
-    key("channels.discord.token", Kind::Planned, "", "Discord: token of the bot"),
-    key("channels.discord.api_url", Kind::Planned, "", "Discord: address of the API"),
-    key("channels.discord.policy", Kind::Planned, "", "Discord: who may write"),
-    key("channels.webhook.enabled", Kind::Planned, "false", "outbound webhook"),
-    key("channels.webhook.callback_url", Kind::Planned, "", "outbound webhook: where to"),
+];
+const REST: &[Key] = &[
+    key("channels.webhook.enabled", Kind::Bool, "false", "post what happens to the address below"),
+    key("channels.webhook.callback_url", Kind::Url, "", "where what happens is posted to"),
     key(
         "channels.webhook.secret",
         Kind::Secret,
         "",
-        "signs what is posted to the callback addresses of tasks; without it no such address is taken",
+        "signs what is posted there and to the callback addresses of tasks; without it nothing is posted",
+    ),
+    key(
+        "channels.webhook.private_addresses",
+        Kind::Bool,
+        "false",
+        "let the address be private, loopback or a local name",
+    ),
+    key(
+        "channels.webhook.events",
+        Kind::Texts,
+        "",
+        "what is posted, of message, notification, file, approval and job; all by default",
     ),
     key(
         "sandbox.runtime",
@@ -364,3 +385,17 @@ pub const KEYS: &[Key] = &[
     key("skills.*.approval", Kind::Bool, "false", "ask a person before every call of this skill's tools"),
     key("skills.*.*", Kind::Any, "", "handed to the skill's scripts in SKILL_CONFIG"),
 ];
+
+const fn all() -> [Key; FIRST.len() + CHAT_KEYS.len() + REST.len()] {
+    let mut all = [FIRST[0]; FIRST.len() + CHAT_KEYS.len() + REST.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = match at {
+            _ if at < FIRST.len() => FIRST[at],
+            _ if at < FIRST.len() + CHAT_KEYS.len() => CHAT_KEYS[at - FIRST.len()],
+            _ => REST[at - FIRST.len() - CHAT_KEYS.len()],
+        };
+        at += 1;
+    }
+    all
+}

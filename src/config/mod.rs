@@ -1,14 +1,18 @@
 //! The configuration: one table of keys, read strictly, all faults reported at once with their path.
 
+mod chat_keys;
+mod chats;
 mod check;
 mod env;
 mod keys;
+mod outside;
 mod raw;
 mod settings;
 mod types;
 
 use std::path::Path;
 
+pub use chats::open_warning;
 pub use check::{Fault, detect_provider};
 pub use env::Env;
 pub use keys::{KEYS, Key, Kind};

@@ -268,7 +268,13 @@ fn convert(value: &Value, kind: Kind) -> Result<Value, String> {
             }
         }
         (Kind::Texts, _) => match value {
-            Value::Array(items) if items.iter().all(Value::is_string) => Ok(value.clone()),
+            // An id of nothing but digits is a number in YAML.
+            Value::Array(items)
+                if items.iter().all(|item| item.is_string() || item.is_u64() || item.is_i64()) =>
+            {
+                let text = |item: &Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+                Ok(items.iter().map(text).collect::<Vec<_>>().into())
+            }
             Value::String(text) if text.is_empty() => Ok(Value::Array(Vec::new())),
             _ => Err("must be a list of texts".into()),
         },

@@ -1,7 +1,8 @@
 //! The configuration from outside: what is read, what is refused, and that every key does something.
 
 use super::{check, env::expand, keys::*, raw, settings::Settings, *};
-use crate::domain::journal::WhileBusy;
+use crate::domain::{gate::Policy, journal::WhileBusy, webhook};
+use serde_json::Value;
 
 fn env(name: &str) -> Option<String> {
     match name {
@@ -118,25 +119,115 @@ fn while_busy_is_general_and_by_channel() {
 }
 
 #[test]
+fn a_webhook_needs_an_address_on_the_internet_and_a_secret() {
+    assert_eq!(read("channels: {webhook: {callback_url: 'http://10.0.0.1', secret: s}}").webhook, None);
+    let faults = |keys: &str| faults(&format!("channels: {{webhook: {{enabled: true, {keys}}}}}"));
+    let missing = faults("events: [message, mesage]");
+    for start in [
+        "channels.webhook.callback_url: the webhook needs the address",
+        "channels.webhook.secret: the webhook needs a secret",
+        "channels.webhook.events: there is no event `mesage`; there are: message, notification, file",
+    ] {
+        assert!(missing.iter().any(|fault| fault.starts_with(start)), "{missing:#?}");
+    }
+    for private in ["http://127.0.0.1:8/t0ken", "http://169.254.169.254/t0ken", "http://nas.local/t0ken"] {
+        let keys = format!("callback_url: '{private}', secret: s");
+        let told = faults(&keys);
+        assert_eq!(told.len(), 1, "{told:?}");
+        let expected =
+            "channels.webhook.callback_url: leads to what is not on the internet; `channels.webhook.private";
+        assert!(told[0].starts_with(expected) && !told[0].contains("t0ken"), "{told:?}");
+        let config =
+            read(&format!("channels: {{webhook: {{enabled: true, private_addresses: true, {keys}}}}}"));
+        assert_eq!(config.webhook.unwrap().url, private);
+    }
+    let config = read(
+        "channels: {webhook: {enabled: true, callback_url: 'https://x.org/', secret: s, events: [job, job]}}",
+    );
+    assert_eq!(config.webhook.unwrap().events, [webhook::Kind::Job].into());
+}
+
+#[test]
 fn what_is_not_built_yet_is_said() {
-    let config = read("channels: {telegram: {enabled: true, token: x}}");
-    assert_eq!(config.planned, ["channels.telegram.enabled", "channels.telegram.token"]);
+    let config = read("agent: {proactive: {enabled: true}}");
+    assert_eq!(config.planned, ["agent.proactive.enabled"]);
+}
+
+#[test]
+fn a_chat_platform_is_closed_and_needs_what_it_cannot_do_without() {
+    let config = read("channels: {telegram: {enabled: true, token: '1:a', allowed_users: [42, '-7']}}");
+    let chat = &config.chats["telegram"];
+    assert_eq!((chat.rules.policy, chat.rules.mention_only), (Policy::Pairing, true));
+    assert_eq!(chat.rules.allowed, ["42", "-7"]);
+    assert!(!config.chats["discord"].enabled && open_warning(&config.chats).is_none());
+    assert!(!format!("{config:?}").contains("1:a"));
+    let open = read("channels: {discord: {enabled: true, token: x, policy: open}}");
+    assert!(open_warning(&open.chats).unwrap().contains("discord"));
+    for (text, expected) in [
+        ("{telegram: {enabled: true}}", "channels.telegram.token: telegram needs the token"),
+        ("{discord: {enabled: true, token: ''}}", "channels.discord.token: discord needs the token"),
+        ("{telegram: {allowed_users: ['@ann']}}", "channels.telegram.allowed_users: `@ann` is no id"),
+        ("{telegram: {webhook_url: 'https://x'}}", "channels.telegram.webhook_secret: must be 16"),
+        ("{telegram: {webhook_secret: short}}", "channels.telegram.webhook_secret: must be 16"),
+        ("{telegram: {policy: closed}}", "channels.telegram.policy: must be one of: pairing"),
+        ("{discord: {gateway_url: 'https://x'}}", "channels.discord.gateway_url: must begin with wss://"),
+    ] {
+        let faults = faults(&format!("channels: {text}"));
+        assert!(faults.len() == 1 && faults[0].starts_with(expected), "{text}: {faults:?}");
+    }
+}
+
+/// What keys mean nothing without.
+const BESIDE: &[(&str, &str)] = &[
+    ("llm", "{llm: {provider: ollama}}"),
+    ("transcription", "{transcription: {base_url: 'http://here.org'}}"),
+    (
+        "channels.webhook",
+        "{channels: {webhook: {enabled: true, callback_url: 'http://here.org', secret: s}}}",
+    ),
+];
+
+/// Puts one tree over another; lists and values are replaced.
+fn over(under: &mut Value, tree: &Value) {
+    match (under, tree) {
+        (Value::Object(under), Value::Object(tree)) => {
+            for (name, value) in tree {
+                over(under.entry(name.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (under, tree) => *under = tree.clone(),
+    }
+}
+
+/// Another value than the default, of its kind.
+fn sample(kind: Kind, default: &str) -> String {
+    match kind {
+        Kind::Text | Kind::Secret => "other".to_owned(),
+        Kind::Bool => (default != "true").to_string(),
+        Kind::Int(low, high) => if default == low.to_string() { high } else { low }.to_string(),
+        Kind::Number(low, high) => if default == low.to_string() { high } else { low }.to_string(),
+        Kind::Choice(choices) => choices.iter().rev().find(|c| **c != default).unwrap().to_string(),
+        Kind::Texts => "[file]".into(),
+        Kind::Url => "http://other.org".into(),
+        Kind::Any | Kind::Planned => "'1'".into(),
+    }
+}
+
+/// Another value than the default.
+fn sample_of(key: &Key) -> String {
+    match key.path {
+        "channels.telegram.enabled" | "channels.discord.enabled" => "true, token: x".into(),
+        "channels.telegram.webhook_url" => "http://other, webhook_secret: sixteen_or_longer".into(),
+        "channels.telegram.webhook_secret" => "sixteen_or_longer".into(),
+        "channels.discord.gateway_url" => "ws://other".into(),
+        _ => sample(key.kind, key.default),
+    }
 }
 
 /// No option that nobody reads: building the configuration asks for every key, and a value other than the
 /// default of each one makes a different configuration.
 #[test]
 fn every_key_is_read_and_changes_the_configuration() {
-    let sample = |kind: Kind, default: &str| match kind {
-        Kind::Text | Kind::Secret => "other".to_owned(),
-        Kind::Bool => (default != "true").to_string(),
-        Kind::Int(low, high) => if default == low.to_string() { high } else { low }.to_string(),
-        Kind::Number(low, high) => if default == low.to_string() { high } else { low }.to_string(),
-        Kind::Choice(choices) => choices.iter().rev().find(|c| **c != default).unwrap().to_string(),
-        Kind::Texts => "[other]".into(),
-        Kind::Url => "http://other".into(),
-        Kind::Any | Kind::Planned => "'1'".into(),
-    };
     let nested = |path: &str, value: &str| {
         let path = path.replace("prices.*", "prices.gpt").replace("skills.*.*", "skills.s.folder");
         let path = path.replace("skills.*", "skills.s");
@@ -155,14 +246,20 @@ fn every_key_is_read_and_changes_the_configuration() {
         }
         yaml + value + &close
     };
-    let base = |path: &str| match path {
-        _ if path.starts_with("llm") => read("{llm: {provider: ollama}}"),
-        _ => read(""),
-    };
     for key in KEYS {
-        let text = nested(key.path, &sample(key.kind, key.default));
-        let config = parse(&text, "c", &env).unwrap_or_else(|error| panic!("{text}\n{error}"));
-        assert_ne!(config, base(key.path), "{} has no effect\n{text}", key.path);
+        let beside = BESIDE.iter().find(|(part, _)| key.path.starts_with(part));
+        let mut tree = raw::yaml(beside.map_or("{}", |(_, text)| text)).unwrap();
+        let mut without = tree.clone();
+        let place = format!("/{}", key.path.replace('.', "/"));
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        if let Some(Value::Object(parent)) = without.pointer_mut(parent) {
+            parent.remove(name);
+        }
+        let text = nested(key.path, &sample_of(key));
+        over(&mut tree, &raw::yaml(&text).unwrap());
+        let config = parse(&tree.to_string(), "c", &env).unwrap_or_else(|error| panic!("{tree}\n{error}"));
+        let base = parse(&without.to_string(), "c", &env).ok();
+        assert_ne!(Some(config), base, "{} has no effect\n{tree}", key.path);
     }
     let value = raw::yaml("{llm: {provider: ollama}, prices: {x: {input: 1}}, skills: {s: {x: 1}}}").unwrap();
     let mut settings = Settings::read(&value, &env);

@@ -1,8 +1,13 @@
 //! The configuration as the program uses it: typed, complete, every default filled in.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
-use crate::domain::{budget::Caps, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits};
+use crate::domain::{
+    budget::Caps, gate::Rules, journal::WhileBusy, price::Price, retry::Bounds, turn::Limits, webhook,
+};
 
 pub use crate::domain::secret::Secret;
 
@@ -27,10 +32,16 @@ pub struct Config {
     pub user_caps: Caps,
     /// Channels, by name.
     pub channels: BTreeMap<String, Channel>,
+    /// What there is beside that about chat platforms, by name.
+    pub chats: BTreeMap<String, Chat>,
     /// Where untrusted programs run.
     pub sandbox: Sandbox,
     /// What outgoing requests to strangers are signed with; empty for none.
     pub webhook_secret: Secret,
+    /// Who is told what happens; `None` for nobody.
+    pub webhook: Option<Webhook>,
+    /// Where the words of recordings come from; `None` when recordings stay without.
+    pub transcription: Option<Transcription>,
     /// Coding jobs.
     pub jobs: Jobs,
     /// Repositories over ssh.
@@ -168,6 +179,37 @@ pub struct Channel {
     pub messages_per_minute: u32,
 }
 
+/// A chat platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chat {
+    /// It is listened to.
+    pub enabled: bool,
+    /// The bot's token.
+    pub token: Secret,
+    /// Address of the API.
+    pub api_url: String,
+    /// Address of the gateway; `None` for what the API names.
+    pub gateway_url: Option<String>,
+    /// Who may write.
+    pub rules: Rules,
+    /// Largest file that is taken, in bytes.
+    pub max_file: u64,
+    /// Take pictures.
+    pub photo_enabled: bool,
+    /// Take recordings.
+    pub audio_enabled: bool,
+    /// Take videos.
+    pub video_enabled: bool,
+    /// Take other files.
+    pub document_enabled: bool,
+    /// A reaction shows that a message was taken.
+    pub acknowledge: bool,
+    /// Where the platform calls us; `None` when we ask for updates.
+    pub webhook_url: Option<String>,
+    /// What it shows then.
+    pub webhook_secret: Secret,
+}
+
 /// What the file says about a skill.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Skill {
@@ -240,4 +282,30 @@ pub struct Git {
     pub ssh_key: Option<PathBuf>,
     /// The hosts that are known; `None` for the home's own.
     pub known_hosts: Option<PathBuf>,
+}
+
+/// Where the words of recordings come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcription {
+    /// Address of the API.
+    pub base_url: String,
+    /// Key; empty for none.
+    pub api_key: Secret,
+    /// Model to ask.
+    pub model: String,
+    /// Longest time for one recording, in milliseconds.
+    pub timeout_ms: u64,
+    /// Largest recording, in bytes.
+    pub max_bytes: u64,
+}
+
+/// Who is told what happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where it is posted to. May hold a token: not for logs.
+    pub url: String,
+    /// That may be an address that is not public.
+    pub private: bool,
+    /// What is told.
+    pub events: BTreeSet<webhook::Kind>,
 }

@@ -17,8 +17,10 @@ pub struct NewInbound {
     pub channel: String,
     /// The sender's own name of it, unique on its channel: an update id, or user and `Idempotency-Key`.
     pub external_id: Option<String>,
-    /// Who sent it.
+    /// Whose it is: who sent it, or the group that it was said in.
     pub user: UserId,
+    /// Who said it, in a group.
+    pub speaker: Option<UserId>,
     /// Where it belongs.
     pub conversation: ConversationId,
     /// Its words.
@@ -27,6 +29,13 @@ pub struct NewInbound {
     pub attachments: Vec<FileRef>,
     /// When it came.
     pub received_at: Millis,
+}
+
+impl NewInbound {
+    /// Who says it.
+    pub fn by(&self) -> &UserId {
+        self.speaker.as_ref().unwrap_or(&self.user)
+    }
 }
 
 /// Where an accepted message stands.

@@ -143,6 +143,8 @@ pub struct TurnWritten {
     pub crowded: bool,
     /// What was reserved for the next step. Of time it may be less than what was asked for.
     pub granted: Amount,
+    /// The model that the user chose.
+    pub model: Option<String>,
     /// Messages that are to go out now.
     pub outbox: Vec<OutboxRow>,
 }

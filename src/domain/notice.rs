@@ -2,9 +2,12 @@
 
 use super::{
     budget::{Scope, WARN_PERCENT, Warning},
-    job::{Closed, Outcome},
+    job::{Closed, Head, NewTask, Outcome},
     outbound::Body,
 };
+
+/// The name of the fact that names a task.
+pub const TASK: &str = "Task";
 
 /// The warning at four fifths of a budget.
 pub fn budget_warning(scope: Scope, Warning { dimension, used, cap }: Warning) -> Body {
@@ -22,11 +25,12 @@ pub fn budget_warning(scope: Scope, Warning { dimension, used, cap }: Warning) -
             dimension.show(used),
             dimension.show(cap),
         ),
+        facts: Vec::new(),
     }
 }
 
 /// The end of a coding job.
-pub fn task_ended(title: &str, closed: &Closed) -> Body {
+pub fn task_ended(asked: &NewTask, head: &Head, closed: &Closed) -> Body {
     let how = match closed.outcome {
         Outcome::Done => "Task done",
         Outcome::Unchanged => "Task changed nothing",
@@ -34,5 +38,12 @@ pub fn task_ended(title: &str, closed: &Closed) -> Body {
         Outcome::Failed => "Task failed",
         Outcome::Cancelled => "Task cancelled",
     };
-    Body::Notice { title: format!("{how}: {title}"), body: closed.text.clone() }
+    let known = [
+        (TASK, Some(asked.id.to_string())),
+        ("Project", Some(asked.project.to_string())),
+        ("Branch", head.branch.clone()),
+        ("Pull request", head.url.clone()),
+    ];
+    let facts = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    Body::Notice { title: format!("{how}: {}", asked.title), body: closed.text.clone(), facts }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Millis,
+    approval::{Approval, Status},
     ids::{ApprovalId, ConversationId, InboundId, TurnId, UserId},
     message::FileRef,
     turn::Outcome,
@@ -12,7 +13,7 @@ use super::{
 /// Channels whose clients fetch what is stored: a message has arrived there when it is stored.
 pub const STREAM_CHANNELS: [&str; 2] = ["api", "terminal"];
 
-/// The channel of what is posted to addresses that were given with tasks.
+/// The channel of what is posted to addresses that were given with tasks, and to the webhook's.
 pub const CALLBACK_CHANNEL: &str = "callback";
 
 /// True for one of [`STREAM_CHANNELS`].
@@ -40,6 +41,16 @@ pub enum Body {
         title: String,
         /// More.
         body: String,
+        /// Names and values that say more; a platform with cards shows them as one.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        facts: Vec<(String, String)>,
+    },
+    /// Somebody unknown asks to be let in; owners are shown this.
+    Pairing {
+        /// The id of the pairing.
+        pairing: String,
+        /// Who, and what to do, in CommonMark.
+        text: String,
     },
     /// A question that only a person can answer.
     Approval {
@@ -50,9 +61,26 @@ pub enum Body {
         /// When it expires.
         expires_at: Millis,
     },
-    /// What happened to a task, for the address that was given with it.
+    /// A question that was posted as a message is not open any more: the message shows that, and loses its buttons.
+    Decided {
+        /// The question.
+        approval: ApprovalId,
+        /// The platform's id of the message.
+        message: String,
+        /// What was asked for.
+        preview: String,
+        /// Where the question stands now.
+        status: Status,
+        /// Who decided.
+        #[serde(default)]
+        by: Option<String>,
+        /// Why, in their words.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// What happened to a task, for the address that was given with it; or what happened at all, for the webhook.
     Callback {
-        /// The address.
+        /// The address; empty for that of the webhook, which is configured.
         url: String,
         /// The body of the request, byte by byte: it is what is signed.
         payload: String,
@@ -85,6 +113,36 @@ pub struct OutboxRow {
     pub attempts: u32,
 }
 
+/// What earlier attempts at a message left at a chat platform.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Before {
+    /// The platform's ids of the parts that were posted, in order.
+    pub parts: Vec<String>,
+    /// The part after these was begun a second time: it is not begun again.
+    pub repeated: bool,
+    /// The message that shows the answer as it grew.
+    pub draft: Option<String>,
+    /// The question, when the message is one.
+    pub approval: Option<Approval>,
+}
+
+/// A part of a message that was posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPost {
+    /// The message.
+    pub outbox: i64,
+    /// Which part, from 0.
+    pub part: u32,
+    /// Where.
+    pub conversation: ConversationId,
+    /// The platform's id of it; `None` when it is about to be posted a second time.
+    pub message: Option<String>,
+    /// The question that it shows, with its buttons.
+    pub approval: Option<ApprovalId>,
+    /// When.
+    pub at: Millis,
+}
+
 /// What came of sending one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sent {
@@ -99,6 +157,8 @@ pub enum Sent {
         /// Why.
         why: String,
     },
+    /// Nothing arrives there: it waits until the person writes again from there, or somebody sends it again.
+    Parked(String),
     /// Never.
     Refused(String),
 }
@@ -141,6 +201,8 @@ pub enum Progress {
 pub enum LiveEvent {
     /// Progress of these messages.
     Progress {
+        /// Where they belong.
+        conversation: ConversationId,
         /// Which.
         inbounds: Vec<InboundId>,
         /// What.

@@ -274,13 +274,13 @@ fn estimate(request: &ModelRequest) -> u64 {
 }
 
 /// `Retry-After` in seconds (RFC 9110, 10.2.3); a date is not worth reading: no provider sends one.
-fn retry_after(response: &Response) -> Option<u64> {
+pub(super) fn retry_after(response: &Response) -> Option<u64> {
     let value = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
     let seconds: f64 = value.trim().parse().ok()?;
     (seconds >= 0.0 && seconds.is_finite()).then_some((seconds * 1000.0) as u64)
 }
 
-fn error_message(body: &[u8]) -> String {
+pub(super) fn error_message(body: &[u8]) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let value = value.get(0).cloned().unwrap_or(value);
     let error = &value["error"];

@@ -1,6 +1,7 @@
 //! HTTP as a client: one way to build it, server-sent events in both directions, forms with files.
 
 mod client;
+pub mod form;
 pub mod multipart;
 pub mod sse;
 

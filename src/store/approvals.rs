@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, execute, from_json, row, rows, spend, to_json, turns};
+use super::{Result, StoreError, execute, from_json, inbound, row, rows, spend, to_json, turns};
 use crate::domain::{
     Millis,
     approval::{Answer, Approval, Choice, Refusal, Status, Subject, Verdict, fits, may_answer},
@@ -72,7 +72,9 @@ pub(super) fn void(db: &Connection, turn: &TurnId) -> Result<()> {
 /// [`StoreError::Approval`] when it is unknown, not this person's, expired, or somebody was faster.
 pub fn decide(db: &Connection, answer: &Answer) -> Result<Decided> {
     let asked = find(db, &answer.id)?.ok_or(Refusal::Unknown)?;
-    may_answer(&asked, answer)?;
+    // In a group it is also the question of those whose words led to it.
+    let member = answer.member || inbound::spoke(db, &asked.turn, &answer.user)?;
+    may_answer(&asked, &Answer { member, ..answer.clone() })?;
     fits(&asked.subject, answer.choice)?;
     let status = if answer.approve { Status::Approved } else { Status::Rejected };
     let sql = "UPDATE approvals SET status = ?2, decided_by = ?3, decided_at = ?4, reason = ?5, choice = ?6

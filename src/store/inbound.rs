@@ -2,14 +2,16 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, execute, from_json, row, rows, to_json};
+use super::{Result, StoreError, execute, from_json, outbox, row, rows, to_json};
 use crate::domain::{
     ids::{ConversationId, InboundId, TurnId, UserId},
     inbound::{Accepted, Inbound, NewInbound, State},
     message::FileRef,
+    outbound::is_stream,
 };
 
-/// Accepts a message, once. A message with the same external id was accepted before and is named instead.
+/// Accepts a message, once. What is parked in its conversation goes out again. A message with the same external id was
+/// accepted before and is named instead.
 ///
 /// # Errors
 /// [`StoreError::KeyReused`] when the earlier one has other words.
@@ -17,8 +19,8 @@ pub fn accept(db: &Connection, new: &NewInbound, state: State, turn: Option<&Tur
     let attachments = if new.attachments.is_empty() { None } else { Some(to_json(&new.attachments)?) };
     let sql = "INSERT INTO inbound
                    (id, channel, external_id, user_id, conversation_id, text, attachments, state, turn_id,
-                    received_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                    received_at, speaker)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                ON CONFLICT (channel, external_id) WHERE external_id IS NOT NULL DO NOTHING";
     let changed = execute(
         db,
@@ -33,10 +35,14 @@ pub fn accept(db: &Connection, new: &NewInbound, state: State, turn: Option<&Tur
             attachments,
             state.as_str(),
             turn.map(TurnId::as_str),
-            new.received_at
+            new.received_at,
+            new.speaker.as_ref().map(UserId::as_str)
         ],
     )?;
     if changed == 1 {
+        if !is_stream(&new.channel) {
+            outbox::unpark(db, &new.conversation, new.received_at)?;
+        }
         return Ok(Accepted::New);
     }
     match known(db, new)? {
@@ -65,6 +71,12 @@ pub fn known(db: &Connection, new: &NewInbound) -> Result<Option<InboundId>> {
         Some((_, false)) => Err(StoreError::KeyReused),
         None => Ok(None),
     }
+}
+
+/// True when this person said something, in a group, that a turn works on.
+pub(super) fn spoke(db: &Connection, turn: &TurnId, speaker: &UserId) -> Result<bool> {
+    let sql = "SELECT count(*) FROM inbound WHERE turn_id = ?1 AND speaker = ?2";
+    Ok(super::count(db, sql, [turn.as_str(), speaker.as_str()])? > 0)
 }
 
 /// True when the files look alike: each time that a message comes its files are stored under new ids.

@@ -231,8 +231,9 @@ fn heard(user: &str, verbosity: Verbosity) -> Vec<Body> {
 fn people_hear_of_questions_and_of_the_end_and_bots_hear_nothing() {
     let all = heard("ann", Verbosity::Normal);
     assert!(matches!(&all[0], Body::Approval { preview, expires_at: 1_000, .. } if preview == "may I q?"));
-    let end = Body::Notice { title: "Task failed: mend a".into(), body: "no room".into() };
-    assert_eq!(all[1..], [end]);
+    let Body::Notice { title, body, facts } = &all[1] else { panic!("{all:?}") };
+    assert_eq!((title.as_str(), body.as_str(), all.len()), ("Task failed: mend a", "no room", 2));
+    assert!(facts.contains(&("Project".into(), "p".into())), "{facts:?}");
     assert!(matches!(heard("ann", Verbosity::Quiet).as_slice(), [Body::Approval { .. }]));
     assert_eq!(heard("bot:x", Verbosity::Normal), []);
 }

@@ -77,6 +77,7 @@ pub(super) fn task(id: &str, user: &str) -> NewTask {
         story: None,
         attachments: vec![],
         discovery: false,
+        conversation: None,
         at: 10,
     }
 }
@@ -223,6 +224,7 @@ fn a_job_is_read_as_it_was_asked_for_and_found_by_what_it_is_about() {
     for (filter, expected) in [
         (any(), "c b a"),
         (TaskFilter { member: Some(UserId::new("bob")), ..any() }, "c"),
+        (TaskFilter { user: Some(UserId::new("eve")), ..any() }, ""),
         (TaskFilter { project: Some(ProjectId::new("p")), ..any() }, "b a"),
         (TaskFilter { bot: Some(BotId::new("x")), ..any() }, "b"),
         (TaskFilter { story: Some(StoryId::new("s")), ..any() }, ""),

@@ -3,8 +3,8 @@
 use rusqlite::{Connection, params};
 
 use super::{
-    Result, StoreError, audit, execute, job_cards, job_questions, jobs, outbox, proposals, requests, row,
-    to_json,
+    Result, StoreError, audit, execute, identities, job_cards, job_questions, jobs, outbox, proposals,
+    requests, row, to_json,
 };
 use crate::domain::{
     audit::Act,
@@ -42,7 +42,7 @@ pub fn write(db: &Connection, boot: i64, step: &JobWrite) -> Result<JobWritten> 
         log(db, step, entry)?;
     }
     job_cards::renew(db, &before, step)?;
-    let outbox = messages(&before, step)?
+    let outbox = messages(db, &before, step)?
         .into_iter()
         .chain(posts(&before, step)?)
         .collect::<Vec<_>>()
@@ -125,14 +125,27 @@ fn posts(task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
     Ok(callbacks(task, step).into_iter().map(post).collect())
 }
 
+/// Where the person whose job it is hears of it: where they asked for it, else where they were last met alone on a chat
+/// platform, else over REST.
+fn heard_in(db: &Connection, task: &Task) -> Result<ConversationId> {
+    if let Some(conversation) = &task.asked.conversation {
+        return Ok(conversation.clone());
+    }
+    let user = &task.asked.user;
+    let met = identities::last_met(db, user)?;
+    match met.as_ref().and_then(|met| Some((met, met.direct.as_ref()?))) {
+        Some((met, place)) => place.conversation(&met.channel, user),
+        None => ConversationId::of("api", user, DEFAULT_CONVERSATION),
+    }
+    .map_err(identities::bad_name)
+}
+
 /// What the person whose job it is hears of a step. A bot hears nothing.
-fn messages(task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
+fn messages(db: &Connection, task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
     let user = &task.asked.user;
     if user.as_str().starts_with("bot:") {
         return Ok(Vec::new());
     }
-    let conversation = ConversationId::of("api", user, DEFAULT_CONVERSATION)
-        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
     let questions = step.asks.iter().map(|Question { id, preview, expires_at, .. }| Body::Approval {
         approval: id.clone(),
         preview: preview.clone(),
@@ -140,10 +153,15 @@ fn messages(task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
     });
     let ends = step.entries.iter().filter_map(|entry| match entry {
         Entry::Ended { closed } if task.asked.verbosity != Verbosity::Quiet => {
-            Some(notice::task_ended(&task.asked.title, closed))
+            Some(notice::task_ended(&task.asked, &step.head, closed))
         }
         _ => None,
     });
+    let bodies: Vec<Body> = questions.chain(ends).collect();
+    if bodies.is_empty() {
+        return Ok(Vec::new());
+    }
+    let conversation = heard_in(db, task)?;
     let message = |body| NewOutbox {
         user: user.clone(),
         conversation: conversation.clone(),
@@ -151,5 +169,5 @@ fn messages(task: &Task, step: &JobWrite) -> Result<Vec<NewOutbox>> {
         answers: Vec::new(),
         body,
     };
-    Ok(questions.chain(ends).map(message).collect())
+    Ok(bodies.into_iter().map(message).collect())
 }

@@ -11,7 +11,7 @@ use crate::domain::{
     board::{By, Refusal},
     bot::Engine,
     gateway::EgressRecord,
-    ids::{BotId, JobId, ProjectId, StoryId, UserId},
+    ids::{BotId, ConversationId, JobId, ProjectId, StoryId, UserId},
     job::{Entry, ForStory, Head, JobRow, NewTask, Outcome, Priority, Spent, Task, TaskFilter, Verbosity},
     model::Usage,
 };
@@ -23,7 +23,7 @@ const COLUMNS: &str = "id, project_id, user_id, actor, title, instruction, syste
     used_input, used_cached, used_cache_written, used_output,
     spent_tokens, spent_micros, spent_tool_calls, spent_time_ms,
     raised_tokens, raised_micros, raised_tool_calls, raised_time_ms,
-    created_at, started_at, ended_at, updated_at, discovery";
+    created_at, started_at, ended_at, updated_at, discovery, conversation";
 /// The state of a job that nobody has taken up.
 const QUEUED: &str = "queued";
 
@@ -59,9 +59,9 @@ pub fn create(db: &Connection, task: &NewTask, lease_ms: i64, act: Act) -> Resul
 fn insert(db: &Connection, task: &NewTask) -> Result<()> {
     let sql = "INSERT INTO jobs (id, project_id, user_id, actor, title, instruction, system, engine, model, priority,
                    verbosity, callback_url, bot_id, story_id, story_token, attachments, state, over, head,
-                   created_at, updated_at, discovery)
+                   created_at, updated_at, discovery, conversation)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0, '{}', ?18, ?18,
-                   ?19)";
+                   ?19, ?20)";
     let params = params![
         task.id.as_str(),
         task.project.as_str(),
@@ -82,6 +82,7 @@ fn insert(db: &Connection, task: &NewTask) -> Result<()> {
         QUEUED,
         task.at,
         task.discovery,
+        task.conversation.as_ref().map(ConversationId::as_str),
     ];
     execute(db, sql, params)?;
     Ok(())
@@ -137,7 +138,7 @@ pub fn get(db: &Connection, id: &JobId) -> Result<Option<Task>> {
 pub fn list(db: &Connection, filter: &TaskFilter, limit: usize, offset: usize) -> Result<(Vec<Task>, u64)> {
     const FITS: &str = "(?1 IS NULL OR project_id IN (SELECT project_id FROM members WHERE user_id = ?1))
         AND (?2 IS NULL OR project_id = ?2) AND (?3 IS NULL OR bot_id = ?3) AND (?4 IS NULL OR story_id = ?4)
-        AND (?5 IS NULL OR state = ?5) AND (?6 IS NULL OR over = ?6)";
+        AND (?5 IS NULL OR state = ?5) AND (?6 IS NULL OR over = ?6) AND (?7 IS NULL OR user_id = ?7)";
     let wanted = (
         filter.member.as_ref().map(UserId::as_str),
         filter.project.as_ref().map(ProjectId::as_str),
@@ -145,6 +146,7 @@ pub fn list(db: &Connection, filter: &TaskFilter, limit: usize, offset: usize) -
         filter.story.as_ref().map(StoryId::as_str),
         filter.state.as_deref(),
         filter.over,
+        filter.user.as_ref().map(UserId::as_str),
     );
     let total = super::count(db, &format!("SELECT count(*) FROM jobs WHERE {FITS}"), wanted)?;
     let (limit, offset) = (super::page(limit), super::page(offset));
@@ -235,6 +237,7 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Task> {
         story,
         attachments: from_json(&text(15)?)?,
         discovery: row.get(36)?,
+        conversation: maybe(37)?.map(ConversationId::new),
         at: row.get(32)?,
     };
     let head = Head {

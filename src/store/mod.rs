@@ -10,6 +10,7 @@ pub mod conversations;
 pub mod costs;
 pub mod facts;
 pub mod files;
+pub mod identities;
 pub mod inbound;
 mod job_cards;
 pub mod job_costs;
@@ -19,6 +20,8 @@ pub mod jobs;
 pub mod keys;
 pub mod memories;
 pub mod outbox;
+pub mod pairings;
+pub mod posts;
 pub mod projects;
 pub mod proposals;
 pub mod requests;
@@ -30,6 +33,7 @@ pub mod turns;
 pub mod upkeep;
 pub mod users;
 pub mod wakeups;
+pub mod webhook;
 
 use rusqlite::Connection;
 
@@ -57,6 +61,9 @@ pub enum StoreError {
     /// A project, its board, a story or a bot cannot be changed so.
     #[error(transparent)]
     Board(#[from] crate::domain::board::Refusal),
+    /// Something about an account on a platform cannot be done.
+    #[error(transparent)]
+    Identity(#[from] crate::domain::identity::Refusal),
     /// The audit log is broken.
     #[error(transparent)]
     Audit(#[from] crate::domain::audit::Broken),
@@ -132,8 +139,14 @@ mod board_tests;
 #[cfg(test)]
 mod bot_tests;
 #[cfg(test)]
+mod identity_tests;
+#[cfg(test)]
 mod job_card_tests;
 #[cfg(test)]
 mod job_tests;
 #[cfg(test)]
+mod outbox_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod webhook_tests;

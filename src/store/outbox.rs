@@ -3,16 +3,22 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, execute, from_json, row, rows, to_json};
+use super::{Result, StoreError, execute, from_json, page, posts, row, rows, to_json};
 use crate::domain::{
     Millis,
     ids::{ConversationId, InboundId, TurnId, UserId},
     inbound::State,
     outbound::{self, Body, NewOutbox, OutboxRow, Sent},
-    records::{Fate, OutboxHealth, StoredAnswer},
+    records::{ChannelQueue, Fate, OutboxHealth, OutboxState, Outgoing, StoredAnswer},
 };
 
 const COLUMNS: &str = "id, user_id, conversation_id, turn_id, answers, body, attempts";
+/// What is told of a row: none of its words.
+const LISTED: &str = "id, channel, user_id, conversation_id, json_extract(body, '$.kind'), state, attempts,
+                      error, created_at, due_at";
+/// Rows that are on their way, and rows that somebody has to look at. An index is used only by who says it word by word.
+const OPEN: &str = "state IN ('due', 'claimed')";
+const STUCK: &str = "state IN ('parked', 'unknown', 'dead')";
 
 /// Stores a message that this run will send at once. On channels whose clients fetch what is stored, it has
 /// arrived with that.
@@ -39,6 +45,24 @@ pub(super) fn insert(db: &Connection, boot: i64, new: &NewOutbox, now: Millis) -
     Ok(OutboxRow { id: db.last_insert_rowid(), message: new.clone(), attempts: 0 })
 }
 
+/// Stores a message that the outbox finds at its next look.
+pub(super) fn queue(db: &Connection, new: &NewOutbox, now: Millis) -> Result<()> {
+    let sql = "INSERT INTO outbox (channel, user_id, conversation_id, turn_id, answers, body, state, claim,
+                                   due_at, created_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'due', 0, ?7, ?7)";
+    let (conversation, turn) = (&new.conversation, new.turn.as_ref().map(TurnId::as_str));
+    let (answers, body) = (to_json(&new.answers)?, to_json(&new.body)?);
+    let params =
+        params![conversation.channel(), new.user.as_str(), conversation.as_str(), turn, answers, body, now];
+    execute(db, sql, params)?;
+    Ok(())
+}
+
+/// One message.
+pub(super) fn get(db: &Connection, id: i64) -> Result<Option<OutboxRow>> {
+    row(db, &format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"), [id], read)
+}
+
 /// Stores a message that is to go out at once, on its own.
 ///
 /// # Errors
@@ -53,17 +77,21 @@ pub fn post(db: &Connection, boot: i64, new: &NewOutbox, now: Millis) -> Result<
 /// # Errors
 /// When the store fails.
 pub fn claim(db: &Connection, boot: i64, now: Millis, limit: usize) -> Result<Vec<(OutboxRow, bool)>> {
-    let sql = format!(
-        "SELECT {COLUMNS}, state = 'claimed' FROM outbox
-         WHERE (state = 'due' AND due_at <= ?1) OR (state = 'claimed' AND claim <> ?2)
-         ORDER BY id LIMIT ?3"
-    );
-    let found = rows(db, &sql, params![now, boot, limit as i64], |row| Ok((read(row)?, row.get(7)?)))?;
+    let found =
+        rows(db, &claim_sql(), params![now, boot, limit as i64], |row| Ok((read(row)?, row.get(7)?)))?;
     for (message, _) in &found {
         let sql = "UPDATE outbox SET state = 'claimed', claim = ?2, attempts = attempts + 1 WHERE id = ?1";
         execute(db, sql, params![message.id, boot])?;
     }
     Ok(found)
+}
+
+pub(super) fn claim_sql() -> String {
+    format!(
+        "SELECT {COLUMNS}, state = 'claimed' FROM outbox
+         WHERE {OPEN} AND ((state = 'due' AND due_at <= ?1) OR (state = 'claimed' AND claim <> ?2))
+         ORDER BY id LIMIT ?3"
+    )
 }
 
 /// Notes what came of sending. A message that failed too often, or was refused, is dead: kept and listed.
@@ -74,6 +102,7 @@ pub fn settle(db: &Connection, id: i64, sent: &Sent, now: Millis, max_attempts: 
     let (state, due, error) = match sent {
         Sent::Done => ("sent", now, None),
         Sent::Unknown(why) => ("unknown", now, Some(why)),
+        Sent::Parked(why) => ("parked", now, Some(why)),
         Sent::Refused(why) => ("dead", now, Some(why)),
         Sent::Later { after_ms, why } => {
             ("due", now.saturating_add(i64::try_from(*after_ms).unwrap_or(i64::MAX)), Some(why))
@@ -83,7 +112,77 @@ pub fn settle(db: &Connection, id: i64, sent: &Sent, now: Millis, max_attempts: 
                       due_at = ?3, sent_at = CASE WHEN ?2 = 'sent' THEN ?4 END, error = ?5
                WHERE id = ?1";
     execute(db, sql, params![id, state, due, now, error, max_attempts])?;
-    Ok(())
+    if state == "sent" { posts::arrived(db, id) } else { Ok(()) }
+}
+
+/// Lets go of what is parked in a conversation: somebody wrote from there, so it can be reached again. Says how many.
+pub(super) fn unpark(db: &Connection, conversation: &ConversationId, now: Millis) -> Result<usize> {
+    execute(db, UNPARK, params![conversation.as_str(), now])
+}
+
+pub(super) const UNPARK: &str = "UPDATE outbox SET state = 'due', due_at = ?2, attempts = 0
+                                 WHERE state = 'parked' AND conversation_id = ?1";
+
+/// Messages that did not arrive, the newest first: of one user or of all, in one state or in every one that somebody has
+/// to look at, below this number.
+///
+/// # Errors
+/// When the store fails.
+pub fn list(
+    db: &Connection,
+    user: Option<&UserId>,
+    state: Option<OutboxState>,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<Outgoing>> {
+    let params = params![user.map(UserId::as_str), before.unwrap_or(i64::MAX), page(limit)];
+    rows(db, &list_sql(state), params, listed)
+}
+
+pub(super) fn list_sql(state: Option<OutboxState>) -> String {
+    let which = match state {
+        None => STUCK.to_owned(),
+        Some(OutboxState::Waiting) => OPEN.to_owned(),
+        Some(state) => format!("{STUCK} AND state = '{}'", state.as_str()),
+    };
+    format!(
+        "SELECT {LISTED} FROM outbox WHERE {which} AND (?1 IS NULL OR user_id = ?1) AND id < ?2
+         ORDER BY id DESC LIMIT ?3"
+    )
+}
+
+/// Has a message that did not arrive sent again, as if for the first time.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when there is none, or it is on its way or arrived.
+pub fn resend(db: &Connection, id: i64, now: Millis) -> Result<Outgoing> {
+    let sql = format!(
+        "UPDATE outbox SET state = 'due', due_at = ?2, attempts = 0, error = NULL WHERE id = ?1 AND {STUCK}
+         RETURNING {LISTED}"
+    );
+    let found = row(db, &sql, params![id, now], listed)?;
+    posts::again(db, id)?;
+    found.ok_or(StoreError::NotFound("message that is dead, unknown or parked"))
+}
+
+fn listed(row: &rusqlite::Row<'_>) -> Result<Outgoing> {
+    let state: String = row.get(5)?;
+    Ok(Outgoing {
+        id: row.get(0)?,
+        channel: row.get(1)?,
+        user: UserId::new(row.get::<_, String>(2)?),
+        conversation: ConversationId::new(row.get::<_, String>(3)?),
+        kind: row.get(4)?,
+        state: match state.as_str() {
+            "due" | "claimed" => OutboxState::Waiting,
+            other => OutboxState::parse(other)
+                .ok_or_else(|| StoreError::Corrupt(format!("outbox state `{other}`")))?,
+        },
+        attempts: row.get(6)?,
+        error: row.get(7)?,
+        created_at: row.get(8)?,
+        due_at: row.get(9)?,
+    })
 }
 
 /// A user's messages after event number `after`, on these channels, oldest first, among the next `limit`
@@ -143,7 +242,11 @@ pub fn fate(db: &Connection, inbound: &InboundId) -> Result<Option<Fate>> {
 fn stored_answer(message: OutboxRow) -> Option<StoredAnswer> {
     match message.message.body {
         Body::Answer { text, files, outcome } => Some(StoredAnswer { id: message.id, text, files, outcome }),
-        Body::Notice { .. } | Body::Approval { .. } | Body::Callback { .. } => None,
+        Body::Notice { .. }
+        | Body::Approval { .. }
+        | Body::Pairing { .. }
+        | Body::Decided { .. }
+        | Body::Callback { .. } => None,
     }
 }
 
@@ -152,13 +255,12 @@ fn stored_answer(message: OutboxRow) -> Option<StoredAnswer> {
 /// # Errors
 /// When the store fails.
 pub fn health(db: &Connection) -> Result<OutboxHealth> {
-    let sql = "SELECT state, count(*), min(created_at) FROM outbox
-               WHERE state IN ('due', 'claimed', 'unknown', 'dead') GROUP BY state";
     let mut health = OutboxHealth::default();
-    for (state, count, oldest) in rows(db, sql, [], |row| {
+    for (state, count, oldest) in rows(db, &health_sql(), [], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)?))
     })? {
         match state.as_str() {
+            "parked" => health.parked = count,
             "unknown" => health.unknown = count,
             "dead" => health.dead = count,
             _ => {
@@ -168,6 +270,39 @@ pub fn health(db: &Connection) -> Result<OutboxHealth> {
         }
     }
     Ok(health)
+}
+
+pub(super) fn health_sql() -> String {
+    let of = |which: &str| {
+        format!("SELECT state, count(*), min(created_at) FROM outbox WHERE {which} GROUP BY state")
+    };
+    format!("{} UNION ALL {}", of(OPEN), of(STUCK))
+}
+
+/// How each channel's messages are doing that did not arrive.
+///
+/// # Errors
+/// When the store fails.
+pub fn queues(db: &Connection) -> Result<Vec<ChannelQueue>> {
+    rows(db, &queues_sql(), [], |row| {
+        let number = |at: usize| row.get::<_, i64>(at).map(i64::unsigned_abs);
+        Ok(ChannelQueue {
+            channel: row.get(0)?,
+            waiting: number(1)?,
+            oldest: row.get(2)?,
+            unknown: number(3)?,
+            dead: number(4)?,
+            parked: number(5)?,
+        })
+    })
+}
+
+pub(super) fn queues_sql() -> String {
+    format!(
+        "SELECT channel, sum({OPEN}), min(CASE WHEN {OPEN} THEN created_at END), sum(state = 'unknown'),
+                sum(state = 'dead'), sum(state = 'parked')
+         FROM outbox WHERE {OPEN} OR {STUCK} GROUP BY channel ORDER BY channel"
+    )
 }
 
 fn read(row: &rusqlite::Row<'_>) -> Result<OutboxRow> {

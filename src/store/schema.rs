@@ -18,6 +18,9 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_board.sql"),
     include_str!("migrations/0004_jobs.sql"),
     include_str!("migrations/0005_bots.sql"),
+    include_str!("migrations/0006_chats.sql"),
+    include_str!("migrations/0007_posts.sql"),
+    include_str!("migrations/0008_outbox.sql"),
 ];
 
 fn migrations() -> Migrations<'static> {

@@ -45,6 +45,7 @@ fn message(id: &str, key: Option<&str>) -> NewInbound {
         external_id: key.map(str::to_owned),
         user: user(),
         conversation: conversation(),
+        speaker: None,
         text: "hello".into(),
         attachments: vec![],
         received_at: 1,
@@ -348,7 +349,7 @@ fn the_outbox_is_taken_over_by_the_next_run() {
         conversation: ConversationId::of("pigeon", &user(), "default").unwrap(),
         turn: None,
         answers: vec![],
-        body: Body::Notice { title: "t".into(), body: "b".into() },
+        body: Body::Notice { title: "t".into(), body: "b".into(), facts: vec![] },
     };
     let fetched = NewOutbox { conversation: conversation(), ..new.clone() };
     outbox::post(&db, 1, &fetched, 10).unwrap();

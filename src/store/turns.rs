@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::{
-    Result, StoreError, approvals, conversations, execute, inbound, outbox, row, rows, spend, to_json,
+    Result, StoreError, approvals, conversations, execute, inbound, outbox, row, rows, spend, to_json, users,
     wakeups,
 };
 use crate::domain::{
@@ -36,8 +36,8 @@ pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten
         Some(open) => match begin(db, step, open)? {
             Ok((held, inbound)) => (held, Some((open.seq, inbound))),
             Err(accepted) => {
-                let (exceeded, crowded, granted) = (None, false, Amount::ZERO);
-                return Ok(TurnWritten { lease: 0, accepted, exceeded, crowded, granted, outbox });
+                let (exceeded, crowded, granted, model) = (None, false, Amount::ZERO, None);
+                return Ok(TurnWritten { lease: 0, accepted, exceeded, crowded, granted, model, outbox });
             }
         },
         None => (lookup(db, step)?, None),
@@ -78,6 +78,7 @@ pub fn write(db: &Connection, boot: i64, step: &TurnWrite) -> Result<TurnWritten
         exceeded: charged.exceeded,
         crowded: charged.crowded,
         granted: charged.granted,
+        model: users::model(db, &step.user)?,
         outbox,
     })
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, execute, outbox, row, rows};
+use super::{Result, execute, outbox, posts, row, rows};
 use crate::domain::{Millis, ids, records::StoreHealth};
 
 /// Counts this run of the process: rows that an earlier run held can be told from this one's.
@@ -46,15 +46,19 @@ pub fn prune(db: &Connection, before: Millis, limit: usize) -> Result<usize> {
     let egress = "DELETE FROM job_egress WHERE id IN
                       (SELECT job_egress.id FROM jobs JOIN job_egress ON job_id = jobs.id
                        WHERE over = 1 AND ended_at < ?1 LIMIT ?2)";
+    let turned_away = "DELETE FROM turned_away WHERE (channel, external_id) IN
+                           (SELECT channel, external_id FROM turned_away WHERE at < ?1 LIMIT ?2)";
     let ended = rows(db, turns, params![before, limit, oldest], |row| Ok(row.get::<_, String>(0)?))?;
     for turn in &ended {
         execute(db, "DELETE FROM journal WHERE turn_id = ?1", [turn])?;
     }
     let mut gone = ended.len();
     gone += execute(db, sent, params![before, limit])?;
+    posts::prune(db)?;
     gone += execute(db, inbound, params![before, limit, oldest])?;
     gone += execute(db, approvals, params![before, limit])?;
     gone += execute(db, egress, params![before, limit])?;
+    gone += execute(db, turned_away, params![before, limit])?;
     for job in rows(db, jobs, params![before, limit], |row| Ok(row.get::<_, String>(0)?))? {
         gone += execute(db, "DELETE FROM job_journal WHERE job_id = ?1", [&job])?;
     }

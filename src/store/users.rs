@@ -3,7 +3,15 @@
 use rusqlite::{Connection, params};
 
 use super::{Result, StoreError, execute, row, rows};
-use crate::domain::{Millis, ids::UserId, journal::WhileBusy, records::User};
+use crate::domain::{
+    Millis,
+    ids::UserId,
+    job::Verbosity,
+    journal::WhileBusy,
+    records::{Preference, User},
+};
+
+const COLUMNS: &str = "id, name, while_busy, verbosity, model, created_at";
 
 /// Notes a person whom nobody knew.
 pub(super) fn ensure(db: &Connection, id: &UserId, now: Millis) -> Result<()> {
@@ -31,7 +39,7 @@ pub fn put(
         let mode = mode.map(WhileBusy::as_str);
         execute(db, "UPDATE users SET while_busy = ?2 WHERE id = ?1", params![id.as_str(), mode])?;
     }
-    list(db)?.into_iter().find(|user| user.id == *id).ok_or(StoreError::NotFound("user"))
+    get(db, id)?.ok_or(StoreError::NotFound("user"))
 }
 
 /// What a person wishes that their messages do while a turn runs.
@@ -49,14 +57,49 @@ pub fn while_busy(db: &Connection, id: &UserId) -> Result<Option<WhileBusy>> {
 /// # Errors
 /// When the store fails.
 pub fn list(db: &Connection) -> Result<Vec<User>> {
-    let sql = "SELECT id, name, while_busy, created_at FROM users ORDER BY id";
-    rows(db, sql, [], |row| {
-        let mode: Option<String> = row.get(2)?;
-        Ok(User {
-            id: UserId::new(row.get::<_, String>(0)?),
-            name: row.get(1)?,
-            while_busy: mode.and_then(|mode| WhileBusy::parse(&mode)),
-            created_at: row.get(3)?,
-        })
+    rows(db, &format!("SELECT {COLUMNS} FROM users ORDER BY id"), [], read)
+}
+
+/// One person.
+///
+/// # Errors
+/// When the store fails.
+pub fn get(db: &Connection, id: &UserId) -> Result<Option<User>> {
+    row(db, &format!("SELECT {COLUMNS} FROM users WHERE id = ?1"), [id.as_str()], read)
+}
+
+/// Notes what a person chose for themselves.
+///
+/// # Errors
+/// When the store fails.
+pub fn prefer(db: &Connection, id: &UserId, preference: &Preference, now: Millis) -> Result<User> {
+    ensure(db, id, now)?;
+    match preference {
+        Preference::Verbosity(chosen) => {
+            let sql = "UPDATE users SET verbosity = ?2 WHERE id = ?1";
+            execute(db, sql, params![id.as_str(), chosen.map(Verbosity::as_str)])?
+        }
+        Preference::Model(chosen) => {
+            execute(db, "UPDATE users SET model = ?2 WHERE id = ?1", params![id.as_str(), chosen])?
+        }
+    };
+    get(db, id)?.ok_or(StoreError::NotFound("user"))
+}
+
+/// The model that is to answer a person.
+pub(super) fn model(db: &Connection, id: &UserId) -> Result<Option<String>> {
+    let sql = "SELECT model FROM users WHERE id = ?1";
+    Ok(row(db, sql, [id.as_str()], |row| Ok(row.get::<_, Option<String>>(0)?))?.flatten())
+}
+
+fn read(row: &rusqlite::Row<'_>) -> Result<User> {
+    let (mode, verbosity): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
+    Ok(User {
+        id: UserId::new(row.get::<_, String>(0)?),
+        name: row.get(1)?,
+        while_busy: mode.and_then(|mode| WhileBusy::parse(&mode)),
+        verbosity: verbosity.and_then(|word| Verbosity::parse(&word)),
+        model: row.get(4)?,
+        created_at: row.get(5)?,
     })
 }

@@ -2,7 +2,13 @@
 
 use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, http::header, web::Json};
 use futures_util::future::LocalBoxFuture;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::ToSchema;
+
+/// Nothing needs to be said.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
 
 /// A JSON body, or what stands for none.
 pub(super) struct Maybe<T>(pub(super) T);

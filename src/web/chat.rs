@@ -98,10 +98,10 @@ pub(super) async fn chat(
     let offer =
         kit.doors.offer.get(principal.channel).ok_or_else(|| ApiError::unavailable("no such channel"))?;
     let while_busy = body.while_busy;
-    let owner = principal.role == Role::Owner;
+    let role = principal.role;
     // Both are on their way now, in this order: whoever accepts the message finds the client watching.
     let live = kit.doors.subscribe.send(Subscribe(Topic::Inbound(fresh.clone())));
-    let taken = offer.send(Offer { message, while_busy, owner });
+    let taken = offer.send(Offer { message, while_busy, role });
     let (live, taken) = (live.await?, taken.await??);
     let (inbound, live, before) = match taken {
         Taken::New => (fresh, live, false),
@@ -139,6 +139,7 @@ async fn receive(
         attachments: store(kit, &user, &body.attachments).await?,
         user,
         conversation,
+        speaker: None,
         text: body.message.clone(),
         received_at: kit.clock.now(),
     })
@@ -240,7 +241,11 @@ impl Follow {
             }
             LiveEvent::Sent(row) => match &row.message.body {
                 Body::Answer { text, files, outcome } => self.answer(row.id, text, files, *outcome).await,
-                Body::Notice { .. } | Body::Approval { .. } | Body::Callback { .. } => Ok(Next::More),
+                Body::Notice { .. }
+                | Body::Approval { .. }
+                | Body::Pairing { .. }
+                | Body::Decided { .. }
+                | Body::Callback { .. } => Ok(Next::More),
             },
         }
     }

@@ -12,7 +12,9 @@ use utoipa::ToSchema;
 
 use crate::{
     actors::{db::messages::DbError, jobs::messages::JobRefused, kernel::Unreachable},
-    domain::{access::Denied, approval::Refusal, board, ids::BadName, inbound::Refused, memory::BadMemory},
+    domain::{
+        access::Denied, approval::Refusal, board, identity, ids::BadName, inbound::Refused, memory::BadMemory,
+    },
 };
 
 /// An error, in the one shape that there is.
@@ -125,6 +127,8 @@ impl From<DbError> for ApiError {
             DbError::Approval(Refusal::Settled { .. } | Refusal::Expired) => {
                 (StatusCode::CONFLICT, "settled")
             }
+            DbError::Identity(identity::Refusal::NobodyWaits) => (StatusCode::NOT_FOUND, "not_found"),
+            DbError::Identity(identity::Refusal::Settled { .. }) => (StatusCode::CONFLICT, "settled"),
             DbError::Stale(_) => (StatusCode::CONFLICT, "stale"),
             DbError::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             DbError::Board(refusal) => return Self::from(refusal.clone()),

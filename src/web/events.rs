@@ -156,7 +156,7 @@ async fn show(events: &Events, row: &OutboxRow) -> Result<(), HungUp> {
             });
             list.push(("response", data));
         }
-        Body::Notice { title, body } => {
+        Body::Notice { title, body, .. } => {
             list.push((
                 "notification",
                 json!({"title": title, "body": body, "conversationId": conversation}),
@@ -169,8 +169,8 @@ async fn show(events: &Events, row: &OutboxRow) -> Result<(), HungUp> {
             });
             list.push(("notification", data));
         }
-        // It goes to an address, and to nobody who listens.
-        Body::Callback { .. } => {}
+        // They go to an address or to a chat, and to nobody who listens here.
+        Body::Pairing { .. } | Body::Decided { .. } | Body::Callback { .. } => {}
     }
     let last = list.len().saturating_sub(1);
     for (at, (name, data)) in list.into_iter().enumerate() {

@@ -39,12 +39,13 @@ pub(super) async fn file(
     let (file, _) = found
         .filter(|(_, user)| caller.0.acting_as(Some(user.clone())).is_ok())
         .ok_or_else(|| ApiError::not_found("file"))?;
-    let bytes = kit.files.read(&id).await.map_err(|_| ApiError::not_found("file"))?;
+    let open = kit.files.open(&id).await.map_err(|_| ApiError::not_found("file"))?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, file.media_type))
         .insert_header(attachment(&file.name))
         .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox"))
-        .body(bytes))
+        .no_chunking(open.size)
+        .streaming(open.bytes))
 }
 
 /// Says that the file is to be kept under this name, which may be of any script (RFC 6266).

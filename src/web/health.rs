@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     actors::{db::messages::Health, kernel::Standing, llm_pool::messages::Providers},
-    domain::access::Role,
+    domain::{access::Role, records::OutboxHealth},
     ports::sandbox_care::Readiness,
 };
 
@@ -131,13 +131,7 @@ async fn store(kit: &WebKit, checks: &mut Vec<Check>) -> Value {
         Ok(health) => {
             let details = format!("schema {}, {} KiB", health.schema, health.bytes / 1024);
             checks.push(check("store", "ok", details, ""));
-            let dead = health.outbox.dead + health.outbox.unknown;
-            if dead > 0 {
-                let details = format!("{dead} messages were not delivered for certain");
-                checks.push(check("outbox", "warning", details, "the log says why"));
-            } else {
-                checks.push(check("outbox", "ok", format!("{} wait", health.outbox.waiting), ""));
-            }
+            checks.push(outbox(&health.outbox));
             if health.keys == 0 {
                 let advice = "make one with `atoll keys create --name me --role owner`";
                 checks.push(check("keys", "warning", "there is no API key", advice));
@@ -154,6 +148,21 @@ async fn store(kit: &WebKit, checks: &mut Vec<Check>) -> Value {
             Value::Null
         }
     }
+}
+
+fn outbox(health: &OutboxHealth) -> Check {
+    let stuck = [
+        (health.dead, "were given up"),
+        (health.unknown, "may not have arrived"),
+        (health.parked, "are parked: their chats cannot be reached"),
+    ];
+    let found: Vec<String> =
+        stuck.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if found.is_empty() {
+        return check("outbox", "ok", format!("{} wait", health.waiting), "");
+    }
+    let advice = "see `atoll outbox`; `atoll outbox resend ID` sends one again";
+    check("outbox", "warning", found.join("; "), advice)
 }
 
 async fn providers(kit: &WebKit, checks: &mut Vec<Check>) -> Vec<Value> {

@@ -23,6 +23,7 @@ mod kit;
 mod membership;
 mod memories;
 mod orders;
+mod outbox;
 mod projects;
 mod routes;
 mod schedules;

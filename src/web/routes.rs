@@ -16,8 +16,8 @@ use super::{
     access::Caller,
     actors, approvals, audit, boards, bots, chat, claims, costs,
     error::{ApiResult, ErrorBody},
-    events, files, health, journal, keys, memories, orders, projects, schedules, skills, stories, task_files,
-    task_logs, task_orders, tasks, users,
+    events, files, health, journal, keys, memories, orders, outbox, projects, schedules, skills, stories,
+    task_files, task_logs, task_orders, tasks, users,
 };
 
 /// All routes. What is not here does not exist, and what is here is in the specification.
@@ -53,6 +53,8 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(keys::revoke_key)
         .service(audit::list_audit)
         .service(audit::verify_audit)
+        .service(outbox::list_outbox)
+        .service(outbox::resend)
         .service(health::report)
         .service(specification)
         .configure(work);

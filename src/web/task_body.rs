@@ -10,10 +10,9 @@ use utoipa::ToSchema;
 use crate::{
     actors::db::messages::GetFile,
     domain::{
-        board::check_text,
         bot::Engine,
         ids::{FileId, JobId, ProjectId},
-        job::{NewTask, Priority, Verbosity, check_callback},
+        job::{NewTask, Priority, Verbosity, check_callback, check_instruction, check_line, title_of},
         message::FileRef,
     },
     net::multipart::{self, Part},
@@ -26,12 +25,6 @@ use super::{
     kit::WebKit,
     membership::word,
 };
-
-/// Longest instruction, in characters.
-pub(super) const INSTRUCTION: usize = 100_000;
-/// Longest title, and longest that is made of an instruction, in characters.
-const TITLE: usize = 200;
-const MADE_TITLE: usize = 80;
 
 /// A task. As a form (`multipart/form-data`) it has the same fields, `metadata` as JSON, and files under any names.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -173,6 +166,7 @@ impl Asked {
             story: None,
             attachments: attachments(kit, caller, body.attachments, files).await?,
             discovery: false,
+            conversation: None,
             at: kit.clock.now(),
         })
     }
@@ -180,12 +174,12 @@ impl Asked {
 
 impl TaskBody {
     fn check(&self, kit: &WebKit) -> ApiResult<()> {
-        check_text("instruction", &self.instruction, 1, INSTRUCTION, true)?;
+        check_instruction(&self.instruction)?;
         if let Some(title) = &self.title {
-            check_text("title", title, 1, TITLE, false)?;
+            check_line("title", title)?;
         }
         if let Some(model) = &self.model {
-            check_text("model", model, 1, TITLE, false)?;
+            check_line("model", model)?;
         }
         if let Some(url) = &self.callback_url {
             if !kit.settings.signs_callbacks {
@@ -205,17 +199,6 @@ impl TaskBody {
 /// What a person may choose: bots have a place of their own in the queue.
 fn priority(text: &str) -> Option<Priority> {
     Priority::parse(text).filter(|priority| *priority != Priority::Proactive)
-}
-
-/// The beginning of an instruction, as a title.
-fn title_of(instruction: &str) -> String {
-    let line = instruction.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if line.chars().count() <= MADE_TITLE {
-        return line;
-    }
-    let cut: String = line.chars().take(MADE_TITLE - 1).collect();
-    format!("{}…", cut.trim_end())
 }
 
 async fn attachments(
@@ -246,16 +229,4 @@ async fn attachments(
         kept.push(keep_file(kit, &caller.0.user, name, media_type, file.bytes).await?);
     }
     Ok(kept)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_title_is_the_first_line_that_says_something() {
-        assert_eq!(title_of("\n  mend the test\nand more"), "mend the test");
-        assert_eq!(title_of(&"ä".repeat(200)).chars().count(), 80);
-        assert_eq!(title_of("a\tb"), "a b");
-    }
 }

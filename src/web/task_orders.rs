@@ -6,27 +6,21 @@ use utoipa::ToSchema;
 
 use crate::{
     actors::jobs::messages::{JobOrder, TellJob},
-    domain::{access::Role, approval::Choice, board::check_text, ids::JobId},
+    domain::{access::Role, approval::Choice, board::check_text, ids::JobId, job::check_instruction},
 };
 
 use super::{
     access::Caller,
     approvals::decide,
-    body::Maybe,
+    body::{Maybe, Nothing},
     error::{ApiError, ApiResult, ErrorBody},
     kit::WebKit,
-    task_body::INSTRUCTION,
     task_shapes::TaskShape,
     tasks::{find, get},
 };
 
 /// Longest word into running work, in characters.
 const STEER: usize = 20_000;
-
-/// Nothing needs to be said.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
 
 /// A new instruction.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -142,7 +136,7 @@ pub(super) async fn follow_up(
     body: web::Json<FollowUp>,
 ) -> ApiResult<web::Json<TaskShape>> {
     let instruction = body.into_inner().instruction;
-    check_text("instruction", &instruction, 1, INSTRUCTION, true)?;
+    check_instruction(&instruction)?;
     tell(&kit, &caller, &path, JobOrder::Continue { instruction }).await
 }
 

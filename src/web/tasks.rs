@@ -180,6 +180,7 @@ pub(super) async fn list_tasks(
     let known = |text: &str| STATES.contains(&text).then(|| text.to_owned());
     let filter = TaskFilter {
         member: listed_for(&caller)?,
+        user: None,
         project: query.project_id.map(ProjectId::new),
         bot: query.bot_id.map(BotId::new),
         story: query.story_id.map(StoryId::new),

@@ -40,6 +40,7 @@ pub(crate) const LAYERS: &[Layer] = &[
 /// The actors' stages: one sends only to those of a later stage, through their messages.
 pub(crate) const STAGES: &[&[&str]] = &[
     &["root"],
+    &["reception"],
     &["intake", "scheduler"],
     &["bots"],
     &["jobs"],
@@ -84,6 +85,7 @@ const KEPT: &[(&str, &[&str])] = &[
         "reqwest",
         &["src/net/", "src/llm/", "src/cli/", "src/app/", "src/channels/", "src/sandbox/", "src/forge/"],
     ),
+    ("teloxide", &["src/channels/telegram/"]),
     ("actix_web", &["src/web/"]),
     ("tokio_cron_scheduler", &["src/app/"]),
     ("bollard", &["src/sandbox/"]),

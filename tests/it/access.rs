@@ -41,6 +41,8 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("DELETE", "/api/v1/keys/none", "", "owner"),
     ("GET", "/api/v1/audit", "", "owner"),
     ("GET", "/api/v1/audit/verify", "", "owner"),
+    ("GET", "/api/v1/outbox", "", "viewer"),
+    ("POST", "/api/v1/outbox/4711/resend", "", "owner"),
     ("GET", "/api/v1/health", "", "viewer"),
     ("GET", "/api/v1/openapi.json", "", "viewer"),
     ("DELETE", "/api/v1/bots/none", "", "developer"),

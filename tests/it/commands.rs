@@ -20,7 +20,8 @@ async fn help_names_every_command_and_skills_says_what_may_not_run() {
     let model = silent();
     let (site, _server, user) = talker(&model, "");
     let help = user.ask("/help").await;
-    for (name, _, what) in atoll::domain::command::COMMANDS {
+    for command in atoll::domain::command::COMMANDS {
+        let (name, what) = (command.name, command.purpose);
         assert!(help.contains(&format!("/{name}")) && help.contains(what), "{help}");
     }
     let skills = user.ask("/skills").await;

@@ -54,6 +54,11 @@ fn codex() {
 }
 
 #[test]
+fn telegram() {
+    run("telegram", checks::telegram);
+}
+
+#[test]
 fn mux() {
     run("mux", checks::mux);
 }
@@ -61,4 +66,14 @@ fn mux() {
 #[test]
 fn gateway() {
     run("gateway", checks::gateway);
+}
+
+#[test]
+fn markup() {
+    run("markup", checks::markup);
+}
+
+#[test]
+fn discord() {
+    run("discord", checks::discord);
 }

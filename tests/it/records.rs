@@ -2,6 +2,7 @@
 
 mod costs;
 mod files;
+mod outbox;
 
 use serde_json::{Value, json};
 
@@ -138,13 +139,13 @@ async fn health_names_every_check_and_says_what_to_do() {
     assert_eq!((&health["store"]["keys"], &health["store"]["conversations"]), (&json!(2), &json!(1)));
     assert_eq!(health["providers"].as_array().unwrap().len(), 1);
     drop(server);
-    site.configure("llm: {provider: rehearsal}\nchannels: {telegram: {enabled: true}}");
+    site.configure("llm: {provider: rehearsal}\nagent: {proactive: {enabled: true}}");
     let server = site.start();
     let health = User::new(&server.base, &viewer.key).look("/api/v1/health").await;
     assert_eq!(health["status"], "degraded");
     let planned = check(&health, "configuration");
     assert_eq!(planned["status"], "warning");
-    assert!(planned["details"].as_str().unwrap().contains("channels.telegram.enabled"), "{planned}");
+    assert!(planned["details"].as_str().unwrap().contains("agent.proactive.enabled"), "{planned}");
     let script = check(&health, "model rehearsal");
     assert_eq!(script["status"], "warning");
     assert!(script["advice"].as_str().unwrap().contains("config.yaml"), "{script}");

@@ -42,6 +42,20 @@ const PROVEN: &[(&str, &str)] = &[
         "attachments::each_kind_of_file_is_sent_when_its_switch_is_on_and_named_when_it_is_off",
     ),
     ("llm[].tool_enabled", "attachments::tools_are_offered_only_when_their_switch_is_on"),
+    (
+        "transcription.base_url",
+        "transcription::a_recording_is_sent_as_it_is_configured_and_its_words_come_back",
+    ),
+    (
+        "transcription.api_key",
+        "transcription::a_recording_is_sent_as_it_is_configured_and_its_words_come_back",
+    ),
+    ("transcription.model", "transcription::a_recording_is_sent_as_it_is_configured_and_its_words_come_back"),
+    (
+        "transcription.timeout_seconds",
+        "transcription::a_service_that_is_silent_is_waited_for_as_long_as_is_configured",
+    ),
+    ("transcription.max_mib", "transcription::a_recording_is_as_large_as_is_configured"),
     ("models.attempts", "failover::attempts_end_at_their_number"),
     ("models.total_seconds", "failover::attempts_end_when_their_time_is_over"),
     ("prices.*.input", "codecs::usage_and_cost_are_recorded_to_the_millionth"),
@@ -129,12 +143,49 @@ const PROVEN: &[(&str, &str)] = &[
         "bots_at_work::a_merge_takes_the_card_to_done_as_soon_as_the_configuration_lets_it_be_seen",
     ),
     ("jobs.log_mib", "tasks::the_log_of_a_task_is_as_long_as_it_may_be"),
+    ("channels.webhook.enabled", "webhook::only_what_is_wanted_is_posted_and_nothing_when_it_is_off"),
+    ("channels.webhook.callback_url", "webhook::what_happens_is_posted_signed_and_files_are_links"),
+    (
+        "channels.webhook.private_addresses",
+        "webhook::it_does_not_start_towards_an_address_that_is_not_public_unless_that_is_allowed",
+    ),
+    ("channels.webhook.events", "webhook::only_what_is_wanted_is_posted_and_nothing_when_it_is_off"),
     ("channels.webhook.secret", "tasks::without_a_secret_no_callback_is_taken"),
     ("jobs.private_callbacks", "tasks::a_callback_goes_to_the_internet_unless_others_are_allowed"),
     ("skills.*.enabled", "tools::a_skill_with_scripts_cannot_be_used_unless_the_configuration_lets_it"),
     ("skills.*.run_on_host", "tools::a_skill_with_scripts_cannot_be_used_unless_the_configuration_lets_it"),
     ("skills.*.approval", "approvals::the_configuration_can_have_every_call_of_a_skill_ask"),
     ("skills.*.*", "tools::a_script_sees_its_own_settings_and_no_secret"),
+    ("channels.telegram.enabled", "settings::a_platform_that_is_switched_on_needs_its_token"),
+    ("channels.telegram.token", "settings::a_platform_that_is_switched_on_needs_its_token"),
+    ("channels.telegram.policy", "town::each_platform_has_rules_of_its_own"),
+    ("channels.telegram.allowed_users", "town::each_platform_has_rules_of_its_own"),
+    ("channels.telegram.mention_only", "town::each_platform_has_rules_of_its_own"),
+    ("channels.telegram.while_busy", "town::each_platform_says_what_a_message_does_while_a_turn_runs"),
+    ("channels.telegram.messages_per_minute", "town::each_platform_has_rules_of_its_own"),
+    ("channels.telegram.max_file_mib", "town::each_platform_takes_the_files_that_it_is_told_to"),
+    ("channels.telegram.photo_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
+    ("channels.telegram.audio_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
+    ("channels.telegram.video_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
+    ("channels.telegram.document_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
+    ("channels.telegram.api_url", "settings::addresses_and_secrets_of_platforms_are_checked"),
+    ("channels.telegram.acknowledge", "settings::addresses_and_secrets_of_platforms_are_checked"),
+    ("channels.telegram.webhook_url", "settings::addresses_and_secrets_of_platforms_are_checked"),
+    ("channels.telegram.webhook_secret", "settings::addresses_and_secrets_of_platforms_are_checked"),
+    ("channels.discord.enabled", "settings::a_platform_that_is_switched_on_needs_its_token"),
+    ("channels.discord.token", "settings::a_platform_that_is_switched_on_needs_its_token"),
+    ("channels.discord.policy", "town::each_platform_has_rules_of_its_own"),
+    ("channels.discord.allowed_users", "town::each_platform_has_rules_of_its_own"),
+    ("channels.discord.mention_only", "town::each_platform_has_rules_of_its_own"),
+    ("channels.discord.while_busy", "town::each_platform_says_what_a_message_does_while_a_turn_runs"),
+    ("channels.discord.messages_per_minute", "town::each_platform_has_rules_of_its_own"),
+    ("channels.discord.max_file_mib", "town::each_platform_takes_the_files_that_it_is_told_to"),
+    ("channels.discord.photo_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
+    ("channels.discord.audio_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
+    ("channels.discord.video_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
+    ("channels.discord.document_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
+    ("channels.discord.api_url", "settings::addresses_and_secrets_of_platforms_are_checked"),
+    ("channels.discord.gateway_url", "settings::addresses_and_secrets_of_platforms_are_checked"),
 ];
 
 /// The tests of a module, by name: those in its file, and in the folder of that name.
@@ -172,6 +223,41 @@ fn every_key_has_a_test_that_flips_it() {
     }
     assert!(faults.is_empty(), "{faults:#?}");
     assert_eq!(proven.len(), PROVEN.len(), "a key is listed twice");
+}
+
+#[tokio::test]
+async fn a_platform_that_is_switched_on_needs_its_token() {
+    for name in ["telegram", "discord"] {
+        let site =
+            Site::new(&format!("llm: {{provider: rehearsal}}\nchannels: {{{name}: {{enabled: true}}}}"));
+        let Err(text) = site.try_start(&[]) else { panic!("it started without a token") };
+        let missing = format!("channels.{name}.token: {name} needs the token of its bot");
+        assert!(text.contains(&missing), "{text}");
+        site.configure(&format!("llm: {{provider: rehearsal}}\nchannels: {{{name}: {{enabled: false}}}}"));
+        assert!(site.say(&["check"]).contains("is well"));
+        let open = format!("channels: {{{name}: {{enabled: true, token: '1:x', policy: open}}}}");
+        site.configure(&format!("llm: {{provider: rehearsal}}\n{open}"));
+        let said = site.say(&["check"]);
+        assert!(said.contains(&format!("everybody who finds the bot on {name} may write to it")), "{said}");
+    }
+}
+
+#[test]
+fn addresses_and_secrets_of_platforms_are_checked() {
+    let site = Site::new("llm: {provider: rehearsal}");
+    for (text, says) in [
+        ("telegram: {api_url: 'ftp://x'}", "channels.telegram.api_url: must begin with http"),
+        ("telegram: {webhook_url: 'x'}", "channels.telegram.webhook_url: must begin with http"),
+        ("telegram: {webhook_url: 'https://x'}", "channels.telegram.webhook_secret: must be 16 to 256"),
+        ("telegram: {acknowledge: perhaps}", "channels.telegram.acknowledge: must be true or false"),
+        ("discord: {api_url: 'x'}", "channels.discord.api_url: must begin with http"),
+        ("discord: {gateway_url: 'https://x'}", "channels.discord.gateway_url: must begin with wss"),
+    ] {
+        site.configure(&format!("llm: {{provider: rehearsal}}\nchannels: {{{text}}}"));
+        let checked = site.run(&["check"]);
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(!checked.status.success() && said.contains(says), "{text}: {said}");
+    }
 }
 
 #[tokio::test]

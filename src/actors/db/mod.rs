@@ -2,9 +2,11 @@
 //! one that keeps house beside them.
 
 mod board;
+mod chats;
 mod jobs;
 mod keeper;
 pub mod messages;
+mod posts;
 mod reader;
 mod reads;
 mod schedules;

@@ -13,7 +13,7 @@ use crate::{
         memory::Memory,
         message::FileRef,
         outbound::OutboxRow,
-        records::{CostLine, Fate, KeyInfo, StoreHealth, User},
+        records::{CostLine, Fate, KeyInfo, Outgoing, StoreHealth, User},
     },
     store::{
         self, approvals, audit, conversations, costs, files, inbound, keys, memories, outbox, upkeep, users,
@@ -61,6 +61,9 @@ read_op!(ListAudit -> Vec<Row>, |op, db| audit::list(db, op.after, op.limit));
 read_op!(VerifyAudit -> (i64, String), |_op, db| audit::verify(db));
 read_op!(Replay -> (Vec<OutboxRow>, Option<i64>), |op, db| {
     outbox::replay(db, &op.user, &op.channels, op.after, op.limit)
+});
+read_op!(ListOutbox -> Vec<Outgoing>, |op, db| {
+    outbox::list(db, op.user.as_ref(), op.state, op.before, op.limit)
 });
 read_op!(LastEvent -> i64, |_op, db| outbox::last_id(db));
 read_op!(Known -> Option<InboundId>, |op, db| inbound::known(db, &op.message));

@@ -1,7 +1,7 @@
 //! The actor that writes. Writes that arrive while a commit runs share the next one; a reply leaves only
 //! after its commit.
 
-use std::{cell::RefCell, path::PathBuf, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, rc::Rc, sync::Arc};
 
 use actix::{
     dev::{MessageResponse, OneshotSender},
@@ -11,8 +11,9 @@ use rusqlite::Connection;
 
 use crate::{
     actors::kernel::{Life, Mail, fault, messages::*},
+    domain::webhook::Kind,
     ports::{clock::Clock, metrics::Metrics},
-    store::{self, StoreError, schema, upkeep},
+    store::{self, StoreError, schema, upkeep, webhook},
 };
 
 use super::messages::DbError;
@@ -61,13 +62,22 @@ pub struct Db {
     /// Set when the transaction was lost with writes in it that wait for its commit.
     lost: Option<DbError>,
     commits: u64,
+    /// What the webhook is told of what is written; `None` when there is none.
+    told: Option<BTreeSet<Kind>>,
 }
 
 impl Db {
     /// A writer of the store at `path`, in run number `boot` of the process.
     pub fn new(life: Life, path: PathBuf, boot: i64, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         let batch = Rc::default();
-        Self { life, path, boot, clock, metrics, db: None, batch, open: false, lost: None, commits: 0 }
+        let (db, open, lost, commits, told) = (None, false, None, 0, None);
+        Self { life, path, boot, clock, metrics, db, batch, open, lost, commits, told }
+    }
+
+    /// It stores with all that it writes what the webhook is to be told of it.
+    #[must_use]
+    pub fn telling(self, told: Option<BTreeSet<Kind>>) -> Self {
+        Self { told, ..self }
     }
 
     fn perform<W: WriteOp>(&mut self, op: W, ctx: &mut Context<Self>) -> Deferred<W::Reply> {
@@ -98,7 +108,12 @@ impl Db {
         let first = !self.open;
         run(db, begin)?;
         self.open = true;
-        match op.apply(db, self.boot) {
+        let told = self.told.as_ref();
+        let applied = op.apply(db, self.boot).and_then(|reply| {
+            told.map_or(Ok(()), |kinds| webhook::mirror(db, kinds, self.clock.now()))?;
+            Ok(reply)
+        });
+        match applied {
             Ok(reply) => {
                 keep.map_or(Ok(()), |keep| run(db, keep))?;
                 Ok(reply)
@@ -174,7 +189,11 @@ impl Actor for Db {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.life.capacity(ctx, MAILBOX);
-        match schema::open_writer(&self.path) {
+        let opened = schema::open_writer(&self.path).and_then(|db| {
+            self.told.as_ref().map_or(Ok(()), |_| webhook::watch(&db))?;
+            Ok(db)
+        });
+        match opened {
             Ok(db) => self.db = Some(db),
             Err(error) => self.life.fail(ctx, error),
         }
@@ -256,6 +275,7 @@ impl From<StoreError> for DbError {
             StoreError::Approval(refusal) => Self::Approval(refusal),
             StoreError::NotFound(what) => Self::NotFound(what),
             StoreError::Board(refusal) => Self::Board(refusal),
+            StoreError::Identity(refusal) => Self::Identity(refusal),
             StoreError::Audit(broken) => Self::Audit(broken),
             StoreError::Sqlite(_) | StoreError::Corrupt(_) | StoreError::Schema(_) => {
                 Self::Failed(error.to_string())

@@ -10,7 +10,7 @@ use crate::{
         journal::{Decided, TakenOver, TurnWritten, WhileBusy},
         memory::Memory,
         outbound::OutboxRow,
-        records::{KeyInfo, User},
+        records::{KeyInfo, Outgoing, User},
     },
     store::{
         self, approvals, audit, conversations, facts, files, inbound, keys, memories, outbox, turns, upkeep,
@@ -93,6 +93,11 @@ write_op!(ClaimOutbox -> Vec<(OutboxRow, bool)>, |_| "claim_outbox", |op, db, bo
 });
 write_op!(SettleOutbox -> (), |_| "settle_outbox", |op, db, _boot| {
     op.sent.iter().try_for_each(|(id, sent)| outbox::settle(db, *id, sent, op.now, MAX_ATTEMPTS))
+});
+write_op!(ResendOutbox -> Outgoing, |_| "resend_outbox", |op, db, _boot| {
+    let row = outbox::resend(db, op.id, op.act.at)?;
+    audit::append(db, op.act)?;
+    Ok(row)
 });
 write_op!(StoreMemory -> (Memory, bool), |_| "store_memory", |op, db, _boot| memories::store(db, &op.memory));
 write_op!(Prepay -> Option<Amount>, |_| "prepay", |op, db, _boot| {

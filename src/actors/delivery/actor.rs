@@ -88,7 +88,7 @@ impl Handler<Mail<Deliver>> for Delivery {
     type Result = ResponseFuture<Sent>;
 
     fn handle(&mut self, mail: Mail<Deliver>, ctx: &mut Self::Context) -> Self::Result {
-        let (Deliver(row), _ticket) = mail.open();
+        let (Deliver { row, .. }, _ticket) = mail.open();
         let (answer, answered) = oneshot::channel();
         let conversation = row.message.conversation.clone();
         match self.lines.get_mut(&conversation) {

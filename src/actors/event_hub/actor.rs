@@ -7,7 +7,10 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::{
     actors::kernel::{Life, Mail, messages::*},
-    domain::outbound::{LiveEvent, Progress},
+    domain::{
+        chat::PLATFORMS,
+        outbound::{LiveEvent, Progress},
+    },
 };
 
 use super::messages::{Publish, Subscribe, Topic};
@@ -36,8 +39,11 @@ impl EventHub {
     fn publish(&mut self, event: &Arc<LiveEvent>) {
         self.published += 1;
         match event.as_ref() {
-            LiveEvent::Progress { inbounds, progress } => {
+            LiveEvent::Progress { conversation, inbounds, progress } => {
                 let may_miss = matches!(progress, Progress::Delta { .. });
+                if PLATFORMS.contains(&conversation.channel()) {
+                    self.tell(Topic::Channel(conversation.channel().to_owned()), event, may_miss);
+                }
                 for inbound in inbounds {
                     self.tell(Topic::Inbound(inbound.clone()), event, may_miss);
                 }

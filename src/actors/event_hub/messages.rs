@@ -22,6 +22,8 @@ pub enum Topic {
     Inbound(InboundId),
     /// All that goes out to one user.
     User(UserId),
+    /// The progress of all messages of one chat platform.
+    Channel(String),
 }
 
 /// Watch from now on. Who reads too slowly misses pieces of answers first, and is then dropped: the receiver

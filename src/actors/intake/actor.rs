@@ -8,7 +8,9 @@ use futures_util::future::BoxFuture;
 use crate::{
     actors::{
         db::messages::*,
+        jobs::messages::Submit,
         kernel::{Door, Life, Mail, messages::*},
+        llm_pool::messages::Providers,
         outbox::messages::Fresh,
         router::messages::{Command, Route, To},
         session::messages::{self as session, Deliver},
@@ -49,6 +51,26 @@ pub struct IntakeDoors {
     pub today: Door<Today>,
     /// The skills.
     pub skills: Door<ListSkills>,
+    /// What a person chose.
+    pub user: Door<GetUser>,
+    /// Notes what they choose.
+    pub prefer: Door<SetPreference>,
+    /// Codes for their other accounts.
+    pub issue_code: Door<IssueCode>,
+    /// The models.
+    pub providers: Door<Providers>,
+    /// Open questions.
+    pub approvals: Door<ListApprovals>,
+    /// Projects.
+    pub projects: Door<ListProjects>,
+    /// One of them.
+    pub project: Door<FindProject>,
+    /// Coding tasks.
+    pub list_tasks: Door<ListTasks>,
+    /// One of them.
+    pub task: Door<GetTask>,
+    /// Takes them in.
+    pub submit: Door<Submit>,
     /// Sends answers to commands.
     pub fresh: Door<Fresh>,
 }
@@ -117,8 +139,7 @@ impl Intake {
         self.taken += 1;
         let doors = Arc::clone(&self.doors);
         if let Some(command) = command::parse(&offer.message.text) {
-            let now = self.clock.now();
-            return Box::pin(super::commands::answer(doors, offer, command, now));
+            return Box::pin(super::commands::answer(doors, Arc::clone(&self.clock), offer, command));
         }
         let Offer { message, while_busy, .. } = offer;
         Box::pin(async move {

@@ -5,6 +5,7 @@ use actix::prelude::*;
 pub use super::answers::Answers;
 
 use crate::domain::{
+    access::Role,
     ids::{ConversationId, InboundId, UserId},
     inbound::{NewInbound, Refused},
     journal::WhileBusy,
@@ -18,8 +19,8 @@ pub struct Offer {
     pub message: NewInbound,
     /// What it does while a turn runs; `None` for what was chosen.
     pub while_busy: Option<WhileBusy>,
-    /// An owner sends it.
-    pub owner: bool,
+    /// What whoever sends it may do.
+    pub role: Role,
 }
 
 /// What came of it. In every case it is stored.

@@ -52,6 +52,8 @@ pub struct Outbox {
     sending: BTreeMap<i64, Millis>,
     outcomes: Vec<(i64, Sent)>,
     looking: bool,
+    /// What was stored by this run before everything was found that earlier runs left: that goes out first.
+    early: Option<Vec<OutboxRow>>,
     stopping: Option<oneshot::Sender<Drained>>,
 }
 
@@ -66,6 +68,7 @@ impl Outbox {
             sending: BTreeMap::new(),
             outcomes: Vec::new(),
             looking: false,
+            early: Some(Vec::new()),
             stopping: None,
         }
     }
@@ -81,17 +84,19 @@ impl Outbox {
             match claimed {
                 Ok(rows) => {
                     let full = rows.len() == PAGE;
-                    rows.into_iter().for_each(|(row, may_be_sent)| outbox.send(row, may_be_sent, ctx));
+                    rows.into_iter().for_each(|(row, cut_off)| outbox.send(row, cut_off, ctx));
                     if full {
-                        outbox.look(ctx);
+                        return outbox.look(ctx);
                     }
+                    let early = outbox.early.take().unwrap_or_default();
+                    early.into_iter().for_each(|row| outbox.send(row, false, ctx));
                 }
                 Err(error) => outbox.life.vitals().note_error(error.to_string()),
             }
         }));
     }
 
-    fn send(&mut self, row: OutboxRow, may_be_sent: bool, ctx: &mut Context<Self>) {
+    fn send(&mut self, row: OutboxRow, cut_off: bool, ctx: &mut Context<Self>) {
         let id = row.id;
         let channel = row.message.conversation.channel().to_owned();
         let Some((delivery, resend)) = self.doors.deliveries.get(channel.as_str()) else {
@@ -99,13 +104,9 @@ impl Outbox {
             return self.settle(id, Sent::Later { after_ms: 60_000, why }, ctx);
         };
         let resend = *resend;
-        if may_be_sent && resend == Resend::Marked {
-            let why = "cut off by a restart while it was sent: it may have arrived".to_owned();
-            return self.settle(id, Sent::Unknown(why), ctx);
-        }
         self.sending.insert(id, self.clock.now());
         self.count();
-        let sent = delivery.send(Deliver(Arc::new(row)));
+        let sent = delivery.send(Deliver { row: Arc::new(row), cut_off });
         ctx.spawn(sent.into_actor(self).map(move |sent, outbox, ctx| {
             if resend == Resend::Never {
                 return outbox.forget(id, ctx);
@@ -127,6 +128,9 @@ impl Outbox {
         if let Sent::Refused(why) | Sent::Unknown(why) = &sent {
             tracing::warn!(outbox = id, why, "message not delivered");
             self.life.vitals().note_error(format!("message {id}: {why}"));
+        }
+        if let Sent::Parked(why) = &sent {
+            tracing::info!(outbox = id, why, "message parked until its chat can be reached");
         }
         self.outcomes.push((id, sent));
         self.store(ctx);
@@ -183,7 +187,10 @@ impl Handler<Mail<Fresh>> for Outbox {
 
     fn handle(&mut self, mail: Mail<Fresh>, ctx: &mut Self::Context) {
         let (Fresh(rows), _ticket) = mail.open();
-        rows.into_iter().for_each(|row| self.send(row, false, ctx));
+        match &mut self.early {
+            Some(early) => early.extend(rows),
+            None => rows.into_iter().for_each(|row| self.send(row, false, ctx)),
+        }
     }
 }
 

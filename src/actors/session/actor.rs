@@ -112,7 +112,7 @@ impl Session {
 
     /// Shows what happens to messages, to those who watch. May be lost.
     pub(super) fn show(&self, inbounds: Vec<InboundId>, progress: Progress) {
-        let event = Arc::new(LiveEvent::Progress { inbounds, progress });
+        let event = Arc::new(LiveEvent::Progress { conversation: self.id.clone(), inbounds, progress });
         let _ = self.kit.doors.publish.try_send(Publish(event));
     }
 

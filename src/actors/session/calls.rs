@@ -51,8 +51,8 @@ impl Session {
         let Some(work) = self.works.get_mut(&seq) else { return };
         let cancel = CancellationToken::new();
         work.asking = Some((cancel.clone(), input, self.kit.clock.now()));
-        let span = work.span.clone();
-        let answer = self.kit.doors.complete.ask(Complete { request, only: None, progress, cancel, span });
+        let (only, span) = (work.model.clone(), work.span.clone());
+        let answer = self.kit.doors.complete.ask(Complete { request, only, progress, cancel, span });
         ctx.spawn(answer.into_actor(self).map(move |outcome, session, ctx| {
             session.answered(seq, ask, outcome, ctx);
         }));
@@ -88,9 +88,10 @@ impl Session {
     /// Shows the pieces of an answer to those who watch the messages that it answers.
     fn progress_sink(&self, seq: i64) -> ProgressSink {
         let inbounds = self.works.get(&seq).map(|work| work.turn.serves().to_vec()).unwrap_or_default();
-        let publish = self.kit.doors.publish.clone();
+        let (publish, conversation) = (self.kit.doors.publish.clone(), self.id.clone());
         Arc::new(move |progress| {
-            let event = LiveEvent::Progress { inbounds: inbounds.clone(), progress };
+            let (conversation, inbounds) = (conversation.clone(), inbounds.clone());
+            let event = LiveEvent::Progress { conversation, inbounds, progress };
             let _ = publish.try_send(Publish(Arc::new(event)));
         })
     }

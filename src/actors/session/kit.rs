@@ -70,6 +70,8 @@ pub struct SessionSettings {
     pub tool_timeout_ms: u64,
     /// What a message does while a turn runs, by channel.
     pub while_busy: BTreeMap<String, WhileBusy>,
+    /// The models that a user may choose from, by their own names and by those of their providers.
+    pub models: Vec<String>,
     /// The highest prices of all models that may answer.
     pub worst_price: Price,
     /// The longest answer of all models that may answer, in tokens.

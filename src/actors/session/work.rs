@@ -1,6 +1,9 @@
 //! One turn in the hands of its session: what is to be done, what is under way, what is not yet stored.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use actix::SpawnHandle;
 use tokio::sync::oneshot;
@@ -40,6 +43,8 @@ pub(super) struct Work {
     pub(super) lost: Amount,
     /// What the store holds reserved for this turn.
     pub(super) reserved: Amount,
+    /// The model that its user chose.
+    pub(super) model: Option<Arc<str>>,
     /// Set until the turn's first write is through.
     pub(super) opening: Option<(OpenTurn, Option<Acceptance>)>,
     /// The question to a model that is under way, what its input is estimated at, and since when.
@@ -86,6 +91,7 @@ impl Work {
             settled,
             lost: Amount::ZERO,
             reserved: Amount::ZERO,
+            model: None,
             opening: None,
             asking: None,
             tools: BTreeMap::new(),

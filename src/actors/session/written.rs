@@ -62,6 +62,9 @@ impl Session {
         self.hand_over(written.outbox, ctx);
         if let Some(work) = self.works.get_mut(&seq) {
             work.reserved = written.granted;
+            // One that is not there any more is no reason to answer nothing.
+            let models = &self.kit.settings.models;
+            work.model = written.model.filter(|model| models.contains(model)).map(Into::into);
             if written.lease > 0 {
                 work.lease = written.lease;
             }

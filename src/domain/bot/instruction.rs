@@ -155,6 +155,7 @@ pub fn for_schedule(schedule: &Schedule, due: Millis, bot: Option<(&Bot, &[Entry
             story: None,
             attachments: Vec::new(),
             discovery: false,
+            conversation: None,
             at: now,
         },
     };
@@ -184,6 +185,7 @@ fn of_bot(bot: &Bot, id: JobId, title: &str, remembered: &[Entry], now: Millis) 
         story: None,
         attachments: Vec::new(),
         discovery: false,
+        conversation: None,
         at: now,
     }
 }

@@ -2,11 +2,11 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     entry::{Entry, Outcome},
-    task::{JobWrite, Task},
+    task::{Head, JobWrite, Task},
 };
 use crate::domain::{
     gateway::{address, hosts::Host},
@@ -85,17 +85,24 @@ pub fn callbacks(task: &Task, step: &JobWrite) -> Vec<String> {
         }
         _ => None,
     });
-    let (asked_for, head) = (&task.asked, &step.head);
     let told = |(event, approval, text): (&str, Option<&ApprovalId>, &str)| {
-        json!({
-            "type": event, "jobId": asked_for.id, "projectId": asked_for.project, "title": asked_for.title,
-            "status": head.state, "text": text, "approvalId": approval, "branch": head.branch,
-            "commitSha": head.candidate.as_ref().map(|candidate| &candidate.commit), "prUrl": head.url,
-            "output": head.claim, "costUsd": task.spent.amount.micros as f64 / 1e6, "timestamp": step.now,
-        })
-        .to_string()
+        let mut told = facts(task, &step.head, approval, text);
+        told["type"] = json!(event);
+        told["timestamp"] = json!(step.now);
+        told.to_string()
     };
     asked.chain(ended).map(told).collect()
+}
+
+/// What others are told of a job, as JSON.
+pub(in crate::domain) fn facts(task: &Task, head: &Head, approval: Option<&ApprovalId>, text: &str) -> Value {
+    let asked = &task.asked;
+    json!({
+        "jobId": asked.id, "projectId": asked.project, "title": asked.title, "status": head.state, "text": text,
+        "approvalId": approval, "branch": head.branch,
+        "commitSha": head.candidate.as_ref().map(|candidate| &candidate.commit), "prUrl": head.url,
+        "output": head.claim, "costUsd": task.spent.amount.micros as f64 / 1e6,
+    })
 }
 
 #[cfg(test)]

@@ -8,15 +8,18 @@ mod apply;
 mod callback;
 mod entry;
 mod event;
+mod request;
 mod slots;
 mod state;
 mod step;
 mod task;
 pub mod words;
 
+pub(in crate::domain) use callback::facts;
 pub use callback::{BadCallback, callbacks, check_callback};
 pub use entry::{Candidate, Closed, Entry, Outcome, VerifyRun, Wait};
 pub use event::{Effect, Event, Limits};
+pub use request::{check_instruction, check_line, title_of};
 pub use slots::{Slots, Wish};
 pub use state::{Job, JournalFault, Opening, Phase};
 pub use task::{

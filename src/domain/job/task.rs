@@ -11,7 +11,7 @@ use crate::domain::{
     approval::{Choice, Subject, Verdict},
     bot::Engine,
     budget::{Amount, Caps, Exceeded},
-    ids::{ApprovalId, BotId, JobId, ProjectId, StoryId, UserId},
+    ids::{ApprovalId, BotId, ConversationId, JobId, ProjectId, StoryId, UserId},
     journal::ModelCall,
     message::FileRef,
     model::Usage,
@@ -120,6 +120,8 @@ pub struct NewTask {
     pub attachments: Vec<FileRef>,
     /// It only looks and proposes stories: nothing of what it changes is taken over.
     pub discovery: bool,
+    /// The conversation that it was asked for in, where its person hears of it.
+    pub conversation: Option<ConversationId>,
     /// When.
     pub at: Millis,
 }
@@ -315,6 +317,8 @@ pub struct Settlement {
 pub struct TaskFilter {
     /// Only those of projects that this person is in.
     pub member: Option<UserId>,
+    /// Of this person.
+    pub user: Option<UserId>,
     /// Of this project.
     pub project: Option<ProjectId>,
     /// Of this bot.
@@ -350,6 +354,7 @@ pub(crate) mod tests {
             story: None,
             attachments: vec![],
             discovery: false,
+            conversation: None,
             at: 1,
         }
     }

@@ -106,6 +106,7 @@ fn done(site: &Site, bot: &str, story: &str) {
         story: Some(ForStory { story: StoryId::new(story), token: 1 }),
         attachments: Vec::new(),
         discovery: false,
+        conversation: None,
         at: AT,
     };
     let (approval, commit) = (ApprovalId::new("q"), "a".repeat(40));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    board, facts,
+    board, facts, outbox,
     points::{KILLS, both},
 };
 
@@ -102,6 +102,7 @@ fn every_place_where_the_process_can_die_is_one_where_a_test_kills() {
         .iter()
         .chain(facts::KILLS)
         .chain(board::KILLS)
+        .chain(outbox::KILLS)
         .chain(crate::jobs::KILLS.iter().copied().flatten())
         .flat_map(|kill| both(kill))
         .flat_map(|kill| kill.split(" then ").map(str::to_owned).collect::<Vec<_>>())

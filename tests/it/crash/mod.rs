@@ -9,6 +9,7 @@ mod facts;
 mod forks;
 mod labels;
 mod orders;
+mod outbox;
 mod points;
 mod random;
 mod rows;

@@ -30,6 +30,7 @@ async fn a_file_comes_back_as_it_was_under_its_name_and_cannot_act_in_a_browser(
     assert_eq!(header("content-type"), "text/html");
     assert_eq!(header("x-content-type-options"), "nosniff");
     assert_eq!(header("content-security-policy"), "sandbox");
+    assert_eq!(header("content-length"), page.len().to_string());
     assert_eq!(response.bytes().await.unwrap(), page.as_slice());
     let id = upload(&site, &user, "отчёт \"1\".txt", "text/plain", b"x").await;
     let response = download(&user, &id).await;

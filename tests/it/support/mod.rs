@@ -2,11 +2,15 @@
 #![allow(dead_code, unused_imports, reason = "each test, and the benches, use a part of it")]
 
 pub(crate) mod client;
+pub(crate) mod discord;
 pub(crate) mod http;
 pub(crate) mod model;
+pub(crate) mod receiver;
 pub(crate) mod server;
 pub(crate) mod skills;
 mod strict;
+pub(crate) mod telegram;
+pub(crate) mod transcriber;
 mod wire;
 
 pub(crate) use client::{Event, Stream, User, answer_of, code_of};

@@ -51,6 +51,7 @@ fn task(id: &str) -> NewTask {
         story: None,
         attachments: Vec::<FileRef>::new(),
         discovery: false,
+        conversation: None,
         at: 1_790_000_000_000,
     }
 }

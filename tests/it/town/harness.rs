@@ -28,6 +28,7 @@ use atoll::{
     config::{self, Secret},
     domain::{
         Millis,
+        access::Role,
         ids::{ConversationId, InboundId, UserId},
         inbound::{NewInbound, Refused},
         message::ToolCall,
@@ -43,6 +44,7 @@ use atoll::{
         metrics::Metrics,
         model::{Model, ProgressSink, Takes},
         persona::Personas,
+        platform::Platform,
         tool::{Skills, ToolContext, ToolOutput},
     },
     store::{schema, upkeep},
@@ -241,16 +243,18 @@ impl Clock for VirtualClock {
     }
 
     fn secret(&self) -> Result<[u8; 32], NoRandom> {
-        Ok([7; 32])
+        let mut secret = [7; 32];
+        secret[..16].copy_from_slice(&self.fresh().to_be_bytes());
+        Ok(secret)
     }
 }
 
 /// A running town.
 pub(super) struct Town {
-    doors: Doors,
+    pub(super) doors: Doors,
     registry: Registry,
     root: Addr<Root>,
-    clock: Arc<VirtualClock>,
+    pub(super) clock: Arc<dyn Clock>,
     runs: Arc<Mutex<BTreeMap<String, u32>>>,
     trips: Arc<Mutex<(u64, u64)>>,
     folder: TempDir,
@@ -261,12 +265,22 @@ pub(super) struct Town {
 impl Town {
     /// Lives through a test in a town of its own. It must leave nothing behind.
     pub(super) fn live(config: &str, models: Vec<Arc<Scripted>>, test: impl AsyncFnOnce(&Town)) {
+        Self::live_with(config, models, Vec::new(), test);
+    }
+
+    /// The same, with these chat platforms.
+    pub(super) fn live_with(
+        config: &str,
+        models: Vec<Arc<Scripted>>,
+        platforms: Vec<Arc<dyn Platform>>,
+        test: impl AsyncFnOnce(&Town),
+    ) {
         actix::System::new().block_on(async {
             let log = config::Log { level: "info".into(), json: false };
             telemetry::start(&log).unwrap();
             install_panic_hook();
             tokio::time::pause();
-            let town = Self::found(config, models);
+            let town = Self::found(config, models, platforms);
             // The root starts its children in its own time.
             let _ = town.root.send(Inspect("db".into())).await;
             let tick = town.doors.tick.clone();
@@ -282,11 +296,12 @@ impl Town {
         });
     }
 
-    fn found(config: &str, models: Vec<Arc<Scripted>>) -> Self {
+    fn found(config: &str, models: Vec<Arc<Scripted>>, platforms: Vec<Arc<dyn Platform>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("atoll.db");
         let boot = upkeep::next_boot(&schema::open_writer(&store).unwrap()).unwrap();
-        let clock = Arc::new(VirtualClock { began: Instant::now(), count: AtomicU64::new(1) });
+        let clock: Arc<dyn Clock> =
+            Arc::new(VirtualClock { began: Instant::now(), count: AtomicU64::new(1) });
         let shed = Shed::default();
         let runs = Arc::clone(&shed.runs);
         let stage = Stage::default();
@@ -295,9 +310,10 @@ impl Town {
         let base = Base {
             store,
             boot,
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            clock: Arc::clone(&clock),
             metrics: Metrics::new().unwrap(),
             placement: Placement::here(),
+            told: None,
         };
         let config = config::parse(config, "town.yaml", &no_env).unwrap();
         let models: Vec<_> = models.into_iter().map(|model| model as Arc<dyn Model>).collect();
@@ -310,9 +326,11 @@ impl Town {
             config,
             models,
             coding,
-            callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, clock.clone())),
+            callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, None, clock.clone())),
             skills: Arc::new(shed),
             personas: Arc::new(stage),
+            platforms,
+            transcriber: None,
         });
         let root = Root::new(root).start();
         Self {
@@ -353,12 +371,15 @@ impl Town {
             external_id: None,
             conversation: ConversationId::of("api", &user, name).unwrap(),
             user,
+            speaker: None,
             text: text.into(),
             attachments: Vec::new(),
             received_at: self.clock.now(),
         };
-        let taken =
-            self.doors.offer["api"].send(Offer { message, while_busy: None, owner: true }).await.unwrap()?;
+        let taken = self.doors.offer["api"]
+            .send(Offer { message, while_busy: None, role: Role::Owner })
+            .await
+            .unwrap()?;
         assert_eq!(taken, Taken::New);
         Ok(live)
     }
@@ -421,15 +442,28 @@ impl Town {
         self.parked.set(true);
     }
 
+    /// Texts from the store.
+    pub(super) fn column(&self, sql: &str) -> Vec<String> {
+        let db = rusqlite::Connection::open(self.folder.path().join("atoll.db")).unwrap();
+        let mut statement = db.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
     /// A number from the store.
     pub(super) fn count(&self, sql: &str) -> i64 {
         let db = rusqlite::Connection::open(self.folder.path().join("atoll.db")).unwrap();
         db.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
-    async fn end(self) {
+    /// Ends what takes work in and what works.
+    pub(super) async fn drain(&self) {
         let deadline = self.clock.now() + 20_000;
         self.root.send(Drain { deadline }).await.unwrap();
+    }
+
+    async fn end(self) {
+        self.drain().await;
         self.root.send(Close).await.unwrap();
         let busy: Vec<_> = self
             .registry

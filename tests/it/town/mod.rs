@@ -1,6 +1,10 @@
 //! Hours of the whole runtime in milliseconds: what happens when time passes, models fail and actors fall.
 
+mod chats;
+mod groups;
 mod harness;
+mod platform;
+mod rules;
 
 use atoll::{
     actors::kernel::Standing,

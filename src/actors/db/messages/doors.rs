@@ -4,7 +4,7 @@ use actix::prelude::*;
 
 use crate::actors::kernel::Door;
 
-use super::{board::*, jobs::*, reads::*, schedules::*, writes::*};
+use super::{board::*, chats::*, jobs::*, posts::*, reads::*, schedules::*, writes::*};
 
 macro_rules! doors {
     ($(#[$doc:meta])* $name:ident, $label:literal, $open:ident { $($field:ident: $message:ident),* $(,)? }) => {
@@ -45,6 +45,11 @@ doors!(
         expire: Expire,
         claim_outbox: ClaimOutbox,
         settle_outbox: SettleOutbox,
+        resend_outbox: ResendOutbox,
+        record_post: RecordPost,
+        record_draft: RecordDraft,
+        drop_draft: DropDraft,
+        open_thread: OpenThread,
         store_memory: StoreMemory,
         prepay: Prepay,
         keep_facts: KeepFacts,
@@ -85,6 +90,17 @@ doors!(
         change_schedule: ChangeSchedule,
         remove_schedule: RemoveSchedule,
         schedule_ran: ScheduleRan,
+        see_identity: SeeIdentity,
+        ask_to_pair: AskToPair,
+        answer_pairing: AnswerPairing,
+        refuse_identity: RefuseIdentity,
+        issue_code: IssueCode,
+        redeem_code: RedeemCode,
+        change_identity: ChangeIdentity,
+        remove_identity: RemoveIdentity,
+        post_notice: PostNotice,
+        set_position: SetPosition,
+        set_preference: SetPreference,
     }
 );
 doors!(
@@ -96,6 +112,9 @@ doors!(
         list_memories: ListMemories,
         get_memory: GetMemory,
         list_approvals: ListApprovals,
+        before_post: BeforePost,
+        stale_drafts: StaleDrafts,
+        thread_of: ThreadOf,
         costs: Costs,
         today: Today,
         list_users: ListUsers,
@@ -104,6 +123,7 @@ doors!(
         list_audit: ListAudit,
         verify_audit: VerifyAudit,
         replay: Replay,
+        list_outbox: ListOutbox,
         last_event: LastEvent,
         known: Known,
         fate: FateOf,
@@ -132,6 +152,12 @@ doors!(
         get_schedule: GetSchedule,
         list_schedules: ListSchedules,
         due_schedules: DueSchedules,
+        recognise: Recognise,
+        position: GetPosition,
+        list_pairings: ListPairings,
+        list_identities: ListIdentities,
+        get_user: GetUser,
+        channel_queues: ChannelQueues,
     }
 );
 

@@ -1,15 +1,19 @@
 //! What the store is asked: writes answer after their commit, reads from a snapshot.
 
 mod board;
+mod chats;
 mod doors;
 mod jobs;
+mod posts;
 mod reads;
 mod schedules;
 mod writes;
 
 pub use board::*;
+pub use chats::*;
 pub use doors::{DbDoors, ReadDoors, WriteDoors};
 pub use jobs::*;
+pub use posts::*;
 pub use reads::*;
 pub use schedules::*;
 pub use writes::*;
@@ -37,6 +41,9 @@ pub enum DbError {
     /// A project, its board, a story or a bot cannot be changed so.
     #[error(transparent)]
     Board(#[from] crate::domain::board::Refusal),
+    /// Something about an account on a platform cannot be done.
+    #[error(transparent)]
+    Identity(#[from] crate::domain::identity::Refusal),
     /// The audit log is broken.
     #[error(transparent)]
     Audit(#[from] Broken),

@@ -11,7 +11,7 @@ use crate::domain::{
     memory::Memory,
     message::FileRef,
     outbound::OutboxRow,
-    records::{CostLine, CostsBy, Fate, KeyInfo, StoreHealth, User},
+    records::{CostLine, CostsBy, Fate, KeyInfo, OutboxState, Outgoing, StoreHealth, User},
 };
 
 use super::message;
@@ -99,6 +99,14 @@ message!(
         channels: Vec<&'static str>, /// After this number.
         after: i64, /// Among how many of the next messages of everybody.
         limit: usize } -> (Vec<OutboxRow>, Option<i64>)
+);
+message!(
+    /// Messages that did not arrive, newest first.
+    ListOutbox { /// Of this user.
+        user: Option<UserId>, /// In this state; by default in every one that somebody has to look at.
+        state: Option<OutboxState>, /// Below this number.
+        before: Option<i64>, /// How many at most.
+        limit: usize } -> Vec<Outgoing>
 );
 message!(
     /// The number of the newest message.

@@ -12,7 +12,7 @@ use crate::domain::{
     memory::{Memory, MemoryChange, NewMemory},
     message::FileRef,
     outbound::{NewOutbox, OutboxRow, Sent},
-    records::{KeyInfo, User},
+    records::{KeyInfo, Outgoing, User},
 };
 
 use super::message;
@@ -72,6 +72,12 @@ message!(
     SettleOutbox { /// Each message with what came of it.
         sent: Vec<(i64, Sent)>, /// When.
         now: Millis } -> ()
+);
+message!(
+    /// Has a message that did not arrive sent again.
+    ResendOutbox { /// Which.
+        id: i64, /// For the audit log.
+        act: Act } -> Outgoing
 );
 message!(
     /// Stores a fact; true when it joined one that says the same.

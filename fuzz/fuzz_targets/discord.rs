@@ -1,0 +1,7 @@
+//! Feeds arbitrary bytes to `checks::discord`.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::discord(bytes));

@@ -1,0 +1,7 @@
+//! Feeds arbitrary bytes to `checks::telegram`.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::telegram(bytes));

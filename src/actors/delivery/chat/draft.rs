@@ -1,0 +1,219 @@
+//! One answer while it grows: a task of its own that listens, shows now and then what there is, and hands the message
+//! over when the answer is there.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    actors::db::messages::{BeforePost, DropDraft, GetUser, RecordDraft, StaleDrafts},
+    domain::{
+        chat::{Content, Failure, Place, Post},
+        draft::{Draft, Effect, Event, Look, Sent},
+        identity::is_group,
+        ids::{ConversationId, InboundId, encode_short},
+        job::Verbosity,
+        markup::Part,
+        outbound::Progress,
+    },
+};
+
+use super::courier::Courier;
+
+/// Pieces that wait while a platform answers. What is beyond is not shown, until the answer is.
+const BEHIND: usize = 512;
+/// How long the end of an answer waits for the platform to answer about its draft.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Before something is tried again that failed without saying when.
+const AGAIN: i64 = 3_000;
+
+/// An answer that grows.
+pub(super) struct Drafting {
+    progress: mpsc::Sender<Progress>,
+    shown: oneshot::Receiver<Option<String>>,
+}
+
+impl Drafting {
+    /// Begins to show the answer to a message.
+    pub(super) fn begin(courier: Arc<Courier>, inbound: InboundId, conversation: ConversationId) -> Self {
+        let (progress, heard) = mpsc::channel(BEHIND);
+        let (show, shown) = oneshot::channel();
+        tokio::spawn(async move {
+            let task =
+                Task { place: Place::of(&conversation), courier, inbound, conversation, message: None };
+            let _ = show.send(task.run(heard).await);
+        });
+        Self { progress, shown }
+    }
+
+    /// Hears what happens. Pieces that come faster than they can be shown are let go.
+    pub(super) fn hear(&self, progress: Progress) {
+        let _ = self.progress.try_send(progress);
+    }
+
+    /// The answer is there: gives the message that shows it, when there is one.
+    pub(super) async fn finish(self) -> Option<String> {
+        drop(self.progress);
+        tokio::time::timeout(PATIENCE, self.shown).await.ok()?.ok()?
+    }
+}
+
+struct Task {
+    courier: Arc<Courier>,
+    inbound: InboundId,
+    conversation: ConversationId,
+    place: Place,
+    message: Option<String>,
+}
+
+impl Task {
+    async fn run(mut self, mut heard: mpsc::Receiver<Progress>) -> Option<String> {
+        let mut draft = Draft::new(self.look().await);
+        let mut open = true;
+        while open {
+            let now = self.courier.clock.now();
+            let wait = draft.wakes_at().map(|at| Duration::from_millis((at - now).max(0).unsigned_abs()));
+            let event = tokio::select! {
+                progress = heard.recv() => match progress {
+                    Some(progress) => Event::of(progress),
+                    None => Event::Final,
+                },
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => Event::Tick,
+                () = self.courier.stop.cancelled() => Event::Final,
+            };
+            open = !matches!(event, Event::Final | Event::Withdrawn);
+            let mut effects = draft.step(self.courier.clock.now(), event);
+            while !effects.is_empty() {
+                let effect = effects.remove(0);
+                if let Some(sent) = self.perform(effect).await {
+                    effects.extend(draft.step(self.courier.clock.now(), Event::Sent(sent)));
+                }
+            }
+        }
+        draft.is_shown().then_some(self.message).flatten()
+    }
+
+    /// How this person wants to see answers.
+    async fn look(&self) -> Look {
+        let user = self.conversation.user();
+        let found = self.courier.doors.user.ask(GetUser { user: user.clone() }).await;
+        let verbosity = found.ok().flatten().and_then(|user| user.verbosity).unwrap_or(Verbosity::Normal);
+        Look { flavor: self.courier.flavor, is_group: is_group(&user), verbosity }
+    }
+
+    async fn perform(&mut self, effect: Effect) -> Option<Sent> {
+        match effect {
+            Effect::Typing => {
+                if let Err(failure) = self.courier.platform.typing(&self.place).await {
+                    tracing::debug!(%failure, "that somebody writes cannot be shown");
+                }
+                None
+            }
+            Effect::Show(part) => Some(self.show(part).await),
+            Effect::Edit(part) => Some(self.edit(part).await),
+            Effect::Remove => {
+                self.remove().await;
+                None
+            }
+        }
+    }
+
+    /// Shows it for the first time; in the message that an earlier run left, if there is one.
+    async fn show(&mut self, part: Part) -> Sent {
+        let ask = BeforePost { outbox: 0, answers: vec![self.inbound.clone()], approval: None };
+        if let Ok(before) = self.courier.doors.before.ask(ask).await
+            && before.draft.is_some()
+        {
+            self.message = before.draft;
+            return self.edit(part).await;
+        }
+        if let Some(later) = self.not_now() {
+            return later;
+        }
+        let post = Post {
+            place: self.place.clone(),
+            content: content(part),
+            key: format!("d-{}", encode_short(self.courier.clock.fresh())),
+            reply_to: None,
+            silent: false,
+        };
+        match self.courier.platform.post(post).await {
+            Ok(message) => {
+                let note = RecordDraft {
+                    inbound: self.inbound.clone(),
+                    conversation: self.conversation.clone(),
+                    message: message.clone(),
+                    now: self.courier.clock.now(),
+                };
+                if let Err(error) = self.courier.doors.record_draft.ask(note).await {
+                    tracing::warn!(%error, "a draft cannot be noted; a crash would leave it behind");
+                }
+                self.message = Some(message);
+                Sent::Done
+            }
+            Err(failure) => self.failed(failure, false),
+        }
+    }
+
+    async fn edit(&mut self, part: Part) -> Sent {
+        let Some(message) = self.message.clone() else { return Sent::Lost };
+        if let Some(later) = self.not_now() {
+            return later;
+        }
+        match self.courier.platform.edit(&self.place, &message, content(part)).await {
+            Ok(()) | Err(Failure::Unchanged) => Sent::Done,
+            Err(failure) => self.failed(failure, true),
+        }
+    }
+
+    /// What can wait does not push in before what cannot.
+    fn not_now(&self) -> Option<Sent> {
+        let after_ms = self.courier.spare(&self.place);
+        (after_ms > 0).then_some(Sent::Later { after_ms })
+    }
+
+    fn failed(&self, failure: Failure, is_edit: bool) -> Sent {
+        match failure {
+            Failure::Slow { after_ms, chat_only } => {
+                self.courier.hold(&self.place, after_ms, chat_only);
+                Sent::Later { after_ms: i64::try_from(after_ms).unwrap_or(AGAIN) }
+            }
+            Failure::Later(_) | Failure::NoToken(_) => Sent::Later { after_ms: AGAIN },
+            // What it looks like after the next edit is what counts.
+            Failure::Unknown(_) if is_edit => Sent::Later { after_ms: AGAIN },
+            failure => {
+                tracing::debug!(%failure, "an answer cannot be shown while it grows");
+                Sent::Lost
+            }
+        }
+    }
+
+    async fn remove(&self) {
+        let forget = DropDraft { inbound: self.inbound.clone() };
+        if let Some(message) = &self.message
+            && self.courier.take_away(&self.place, message).await
+            && let Err(error) = self.courier.doors.drop_draft.ask(forget).await
+        {
+            tracing::warn!(%error, "a draft cannot be forgotten");
+        }
+    }
+}
+
+fn content(part: Part) -> Content {
+    Content { markup: part.markup, plain: part.plain, ..Content::default() }
+}
+
+/// Takes away what earlier runs showed of answers that will not come: their messages were withdrawn while nobody watched.
+pub(super) async fn sweep(courier: &Courier) {
+    let channel = courier.platform.name().to_owned();
+    let stale = match courier.doors.stale_drafts.ask(StaleDrafts { channel }).await {
+        Ok(stale) => stale,
+        Err(error) => return tracing::warn!(%error, "drafts of earlier runs cannot be looked for"),
+    };
+    for (inbound, conversation, message) in stale {
+        let place = Place::of(&conversation);
+        if courier.take_away(&place, &message).await {
+            let _ = courier.doors.drop_draft.ask(DropDraft { inbound }).await;
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The way in from one chat platform: keeps it listening, decides who is let in, takes along what they brought, and
+//! offers it to the channel's intake. `receive` is the way of one thing that came in, `files` fetches, `codes` lets
+//! people in, `taps` answers questions. Conversations do not wait for each other, and what ends work waits for nobody.
+
+mod actor;
+mod codes;
+mod files;
+mod kit;
+mod listen;
+pub mod messages;
+mod receive;
+mod taps;
+
+#[cfg(test)]
+mod tests;
+
+pub use actor::Reception;
+pub use kit::{Kinds, ReceptionDoors, ReceptionKit, ReceptionSettings};

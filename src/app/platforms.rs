@@ -1,0 +1,71 @@
+//! The chat platforms that the configuration switches on, put together.
+
+use std::sync::Arc;
+
+use crate::{
+    channels::{
+        discord::{Discord, DiscordSettings},
+        telegram::{BadSettings, Pauses, Telegram, TelegramSettings, Webhook},
+    },
+    config::{Chat, Config},
+    domain::{
+        chat::{DISCORD, TELEGRAM},
+        menu::MENU,
+    },
+    ports::{clock::Clock, files::Files, platform::Platform},
+};
+
+/// Their own places: no other is asked for with these.
+const TELEGRAM_API: &str = "https://api.telegram.org";
+const DISCORD_API: &str = "https://discord.com/api/v10";
+
+/// All that are switched on.
+///
+/// # Errors
+/// [`BadSettings`] when no call could ever be made with what the configuration says.
+pub(super) fn of(
+    config: &Config,
+    files: &Arc<dyn Files>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Arc<dyn Platform>>, BadSettings> {
+    let chosen = |name: &str| config.chats.get(name).filter(|chat| chat.enabled);
+    let mut all: Vec<Arc<dyn Platform>> = Vec::new();
+    if let Some(chat) = chosen(TELEGRAM) {
+        all.push(Arc::new(Telegram::new(telegram(chat), Arc::clone(files), Arc::clone(clock))?));
+    }
+    if let Some(chat) = chosen(DISCORD) {
+        all.push(Arc::new(Discord::new(discord(chat), Arc::clone(files), Arc::clone(clock))));
+    }
+    Ok(all)
+}
+
+fn telegram(chat: &Chat) -> TelegramSettings {
+    let shown = |command: &crate::domain::menu::CommandSpec| {
+        let usage = command.usage();
+        let gap = if usage.is_empty() { "" } else { " — " };
+        (command.name.to_owned(), format!("{usage}{gap}{}", command.purpose))
+    };
+    let webhook = chat.webhook_url.clone().map(|url| Webhook { url, secret: chat.webhook_secret.clone() });
+    TelegramSettings {
+        token: chat.token.clone(),
+        api_url: another(&chat.api_url, TELEGRAM_API),
+        webhook,
+        acknowledge: chat.acknowledge,
+        menu: MENU.iter().map(shown).collect(),
+        pauses: Pauses::default(),
+    }
+}
+
+fn discord(chat: &Chat) -> DiscordSettings {
+    DiscordSettings {
+        token: chat.token.clone(),
+        api_url: another(&chat.api_url, DISCORD_API),
+        gateway_url: chat.gateway_url.clone(),
+        menu: MENU,
+        completer: None,
+    }
+}
+
+fn another(url: &str, usual: &str) -> Option<String> {
+    (!url.is_empty() && url.trim_end_matches('/') != usual).then(|| url.to_owned())
+}

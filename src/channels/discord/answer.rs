@@ -1,0 +1,153 @@
+//! Answers interactions in time (<https://docs.discord.com/developers/interactions/receiving-and-responding>).
+//!
+//! Discord waits three seconds. What was taken or refused by then is said at once; else a promise is made, which says
+//! nothing of whether it is taken.
+
+use std::{sync::Arc, time::Duration};
+
+use serenity::builder::CreateInteractionResponse;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    commands,
+    known::Webhook,
+    rest::{Call, Fault},
+    send,
+    shared::Shared,
+};
+use crate::{
+    domain::chat::{Failure, Receipt},
+    ports::platform::Typing,
+};
+
+/// How long it may take to take something before Discord is told that an answer follows.
+const SOON: Duration = Duration::from_secs(2);
+/// How long what is typed may be looked up.
+const OFFER: Duration = Duration::from_millis(2_000);
+/// Discord's number for an interaction that has its answer.
+const ANSWERED: u64 = 40_060;
+
+/// Answers a command.
+pub(super) async fn command(
+    shared: Arc<Shared>,
+    id: u64,
+    webhook: Webhook,
+    mut receipt: oneshot::Receiver<Receipt>,
+) {
+    let early = timeout_at(Instant::now() + SOON, &mut receipt).await;
+    let is_early = early.is_ok();
+    if !is_early || matches!(early, Ok(Ok(Receipt::Taken | Receipt::Known))) {
+        let promised = respond(&shared, id, &webhook, &send::promise()).await;
+        if let Err(fault) = &promised
+            && fault.code != ANSWERED
+        {
+            // Too late, perhaps: what is posted goes out by itself.
+            tracing::debug!(failure = %fault.failure, "a command's answer could not be promised");
+            settle(&shared, id);
+            return;
+        }
+    }
+    let receipt = match early {
+        Ok(receipt) => receipt,
+        Err(_) => receipt.await,
+    };
+    match receipt {
+        Ok(Receipt::Taken | Receipt::Known) => {
+            shared.known().promised(id);
+            shared.promises.notify_waiters();
+            shared.moved.notify_one();
+            return;
+        }
+        Ok(Receipt::Said(words)) if is_early => {
+            log(respond(&shared, id, &webhook, &send::said(&words)).await);
+        }
+        Ok(Receipt::Said(words)) => {
+            log(withdraw(&shared, &webhook).await);
+            log(follow_up(&shared, &webhook, &words).await);
+        }
+        Ok(Receipt::Ignored) if !is_early => log(withdraw(&shared, &webhook).await),
+        Ok(Receipt::Ignored) | Err(_) => {}
+    }
+    settle(&shared, id);
+}
+
+/// Answers a pressed button: with words for one person, or so that nothing is shown.
+pub(super) async fn tap(
+    shared: Arc<Shared>,
+    id: u64,
+    webhook: Webhook,
+    mut receipt: oneshot::Receiver<Receipt>,
+) {
+    let early = timeout_at(Instant::now() + SOON, &mut receipt).await;
+    if let Ok(Ok(Receipt::Said(words))) = &early {
+        return log(respond(&shared, id, &webhook, &send::said(words)).await);
+    }
+    log(respond(&shared, id, &webhook, &CreateInteractionResponse::Acknowledge).await);
+    if early.is_err()
+        && let Ok(Receipt::Said(words)) = receipt.await
+    {
+        log(follow_up(&shared, &webhook, &words).await);
+    }
+}
+
+/// Offers what may be typed.
+pub(super) async fn offer(shared: Arc<Shared>, id: u64, webhook: Webhook, typing: Typing) {
+    let words = match &shared.settings.completer {
+        Some(completer) => {
+            timeout_at(Instant::now() + OFFER, completer.complete(typing)).await.unwrap_or_default()
+        }
+        None => Vec::new(),
+    };
+    log(respond(&shared, id, &webhook, &commands::offer(words)).await);
+}
+
+/// No answer follows.
+fn settle(shared: &Shared, id: u64) {
+    shared.known().settle(id);
+    shared.promises.notify_waiters();
+}
+
+async fn respond(
+    shared: &Shared,
+    id: u64,
+    webhook: &Webhook,
+    response: &CreateInteractionResponse,
+) -> Result<(), Fault> {
+    let path = format!("/interactions/{id}/{}/callback", webhook.token.reveal());
+    let call = Call::new("POST /interactions/callback", path, id).bare().json(response);
+    match shared.rest.text(&call).await {
+        // It may have arrived; then the second time says so.
+        Err(Fault { failure: Failure::Later(_) | Failure::Unknown(_), .. }) => {}
+        other => return other.map(drop),
+    }
+    match shared.rest.text(&call).await {
+        Err(fault) if fault.code == ANSWERED => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Takes a promise back.
+async fn withdraw(shared: &Shared, webhook: &Webhook) -> Result<(), Fault> {
+    let call = Call::new("DELETE /webhooks/messages/@original", original(webhook), webhook.application);
+    shared.rest.text(&call.bare()).await.map(drop)
+}
+
+async fn follow_up(shared: &Shared, webhook: &Webhook, words: &str) -> Result<(), Fault> {
+    let path = format!("/webhooks/{}/{}", webhook.application, webhook.token.reveal());
+    let call = Call::new("POST /webhooks", path, webhook.application).bare().json(&send::said_after(words));
+    shared.rest.text(&call).await.map(drop)
+}
+
+/// The path of an interaction's first answer.
+pub(super) fn original(webhook: &Webhook) -> String {
+    format!("/webhooks/{}/{}/messages/@original", webhook.application, webhook.token.reveal())
+}
+
+fn log(done: Result<(), Fault>) {
+    if let Err(fault) = done {
+        tracing::debug!(failure = %fault.failure, "an interaction of Discord could not be answered");
+    }
+}

@@ -1,0 +1,177 @@
+//! Messages going out: posted once, changed, removed; the sign that the bot writes; threads.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serenity::{
+    builder::CreateThread,
+    model::{
+        channel::AutoArchiveDuration,
+        id::{ChannelId, MessageId},
+    },
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    answer::original,
+    known::{Claim, Webhook},
+    read::place,
+    rest::{Call, Fault},
+    send,
+    shared::Shared,
+    upload::Upload,
+};
+use crate::domain::chat::{Content, Failure, Place, Post};
+
+/// Longest wait for a promise that is being made.
+const PROMISE: Duration = Duration::from_secs(5);
+/// Discord's numbers: no permission; a thread cannot be in such a channel; the message has its thread.
+const NO_PERMISSION: u64 = 50_013;
+const NO_THREADS_HERE: u64 = 50_024;
+const HAS_THREAD: u64 = 160_004;
+
+#[derive(Deserialize)]
+struct Posted {
+    id: MessageId,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    id: ChannelId,
+}
+
+/// Posts a message: as the answer that a command was promised here, or by itself.
+pub(super) async fn post(shared: &Shared, post: &Post) -> Result<String, Failure> {
+    let channel = channel(&post.place)?;
+    let upload = post.content.file.as_ref().map(|file| Upload::new(file, &*shared.files)).transpose()?;
+    if let Some((interaction, webhook)) = claim(shared, channel, &post.key).await {
+        match answer(shared, &webhook, &post.content, upload.clone()).await {
+            Ok(id) => return Ok(id),
+            // Another time it goes the same way.
+            Err(
+                failure @ (Failure::Slow { .. }
+                | Failure::Later(_)
+                | Failure::Unknown(_)
+                | Failure::NoToken(_)
+                | Failure::TooLarge(_)),
+            ) => return Err(failure),
+            Err(failure) => {
+                tracing::debug!(%failure, "a command's answer is posted by itself");
+                shared.known().settle(interaction);
+                shared.moved.notify_one();
+            }
+        }
+    }
+    let message = send::message(post, channel, upload.as_ref().map(Upload::name))?;
+    let path = format!("/channels/{channel}/messages");
+    let call = Call::new("POST /channels/messages", path, channel).json(&message).file(upload);
+    match shared.rest.call::<Posted>(call).await {
+        Ok(posted) => Ok(posted.id.to_string()),
+        Err(fault) if fault.code == NO_PERMISSION => {
+            Err(Failure::NoChat("the bot may not write there: give it the permission Send Messages".into()))
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// The answer that is owed here, when this post is the one to give it. That it is must be stored before it is given:
+/// after a fall it is given the same way again, which changes nothing, instead of being posted a second time.
+async fn claim(shared: &Shared, channel: u64, key: &str) -> Option<(u64, Webhook)> {
+    let until = Instant::now() + PROMISE;
+    loop {
+        let news = shared.promises.notified();
+        tokio::pin!(news);
+        news.as_mut().enable();
+        let claim = shared.known().claim(channel, key, shared.clock.now());
+        match claim {
+            Claim::None => return None,
+            Claim::Answer { interaction, webhook, fresh: false } => return Some((interaction, webhook)),
+            Claim::Answer { interaction, webhook, fresh: true } => {
+                if shared.tell_position().await.is_ok() {
+                    return Some((interaction, webhook));
+                }
+                shared.known().disclaim(interaction);
+                return None;
+            }
+            Claim::Soon => timeout_at(until, news).await.ok()?,
+        }
+    }
+}
+
+async fn answer(
+    shared: &Shared,
+    webhook: &Webhook,
+    content: &Content,
+    upload: Option<Upload>,
+) -> Result<String, Failure> {
+    let answer = send::answer(content, upload.as_ref().map(Upload::name))?;
+    let call = Call::new("PATCH /webhooks/messages/@original", original(webhook), webhook.application);
+    let posted: Posted = shared.rest.call(call.bare().json(&answer).file(upload)).await?;
+    Ok(posted.id.to_string())
+}
+
+/// Changes a message.
+pub(super) async fn edit(
+    shared: &Shared,
+    place: &Place,
+    message: &str,
+    content: &Content,
+) -> Result<(), Failure> {
+    let (channel, message) = (channel(place)?, message_id(message)?);
+    let path = format!("/channels/{channel}/messages/{message}");
+    let call = Call::new("PATCH /channels/messages/id", path, channel).json(&send::edit(content)?);
+    shared.rest.call::<Posted>(call).await?;
+    Ok(())
+}
+
+/// Removes a message.
+pub(super) async fn remove(shared: &Shared, place: &Place, message: &str) -> Result<(), Failure> {
+    let (channel, message) = (channel(place)?, message_id(message)?);
+    let path = format!("/channels/{channel}/messages/{message}");
+    shared.rest.text(&Call::new("DELETE /channels/messages/id", path, channel)).await?;
+    Ok(())
+}
+
+/// Shows that the bot writes.
+pub(super) async fn typing(shared: &Shared, place: &Place) -> Result<(), Failure> {
+    let channel = channel(place)?;
+    let path = format!("/channels/{channel}/typing");
+    shared.rest.text(&Call::new("POST /channels/typing", path, channel)).await?;
+    Ok(())
+}
+
+/// Opens a thread under a message. Where there are none, in direct messages and in threads, it is the same place.
+pub(super) async fn thread(
+    shared: &Shared,
+    at: &Place,
+    message: &str,
+    title: &str,
+) -> Result<Place, Failure> {
+    let (channel, message) = (channel(at)?, message_id(message)?);
+    let path = format!("/channels/{channel}/messages/{message}/threads");
+    let thread =
+        CreateThread::new(send::thread_name(title)).auto_archive_duration(AutoArchiveDuration::OneWeek);
+    let call = Call::new("POST /channels/messages/threads", path, channel).json(&thread);
+    let opened = match shared.rest.call::<Opened>(call).await {
+        Ok(opened) => opened.id.get(),
+        // A thread has the id of the message that it is under.
+        Err(Fault { code: HAS_THREAD, .. }) => message,
+        Err(Fault { code: NO_THREADS_HERE, .. }) => return Ok(at.clone()),
+        Err(Fault { code: NO_PERMISSION, .. }) => {
+            let why = "the bot may not open threads there: give it the permission Create Public Threads";
+            return Err(Failure::Refused(why.into()));
+        }
+        Err(fault) => return Err(fault.into()),
+    };
+    shared.known().add_thread(opened);
+    shared.moved.notify_one();
+    Ok(place(opened))
+}
+
+fn channel(place: &Place) -> Result<u64, Failure> {
+    send::number(&place.chat).ok_or_else(|| Failure::NoChat("this is no channel of Discord".into()))
+}
+
+fn message_id(message: &str) -> Result<u64, Failure> {
+    send::number(message).ok_or_else(|| Failure::NoMessage("this is no message of Discord".into()))
+}

@@ -1,0 +1,326 @@
+//! What came in and is not settled: in order for each chat, albums put together, and how far all of it is done. Pure: time
+//! comes in as milliseconds of any clock that only goes forward.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::domain::chat::{Event, Incoming};
+
+use super::read::Reading;
+
+/// An album is waited for at most so many times the usual.
+const LONGEST: u64 = 3;
+
+/// The desk.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    /// One above the highest number that came; `None` when the server knows that all of it is settled.
+    next: Option<i64>,
+    open: BTreeSet<i64>,
+    /// Settled, and the server may offer it again.
+    settled: BTreeSet<i64>,
+    chats: BTreeMap<String, VecDeque<Item>>,
+}
+
+/// One thing to take, with the numbers of all updates that it came in.
+#[derive(Debug)]
+struct Item {
+    numbers: Vec<i64>,
+    pieces: Vec<Incoming>,
+    album: Option<String>,
+    due: u64,
+    latest: u64,
+    taken: bool,
+}
+
+impl Desk {
+    /// Puts an update here. False when it is here already. `hold` is how long an album waits for its next piece.
+    pub(super) fn offer(&mut self, number: i64, reading: Reading, now: u64, hold: u64) -> bool {
+        if self.open.contains(&number) || self.settled.contains(&number) {
+            return false;
+        }
+        self.next = self.next.max(Some(number.saturating_add(1)));
+        let Reading::Heard { incoming, album } = reading else {
+            self.settled.insert(number);
+            return true;
+        };
+        self.open.insert(number);
+        let queue = self.chats.entry(incoming.place.chat.clone()).or_default();
+        let same = |item: &&mut Item| album.is_some() && item.album == album && !item.taken;
+        if let Some(item) = queue.iter_mut().find(same) {
+            item.numbers.push(number);
+            item.pieces.push(*incoming);
+            item.due = (now + hold).min(item.latest);
+            return true;
+        }
+        let due = if album.is_some() { now + hold } else { now };
+        let latest = now + LONGEST * hold;
+        let (numbers, pieces) = (vec![number], vec![*incoming]);
+        queue.push_back(Item { numbers, pieces, album, due, latest, taken: false });
+        true
+    }
+
+    /// What may be taken now: the first of each chat. It stays first until it is [`done`](Self::done) or
+    /// [`given back`](Self::given_back).
+    pub(super) fn ready(&mut self, now: u64) -> Vec<(String, Incoming)> {
+        let mut ready = Vec::new();
+        for (chat, queue) in &mut self.chats {
+            let Some(item) = queue.front_mut().filter(|item| !item.taken && item.due <= now) else {
+                continue;
+            };
+            item.taken = true;
+            if let Some(whole) = join(&item.pieces) {
+                ready.push((chat.clone(), whole));
+            }
+        }
+        ready
+    }
+
+    /// When something becomes ready by itself.
+    pub(super) fn due(&self) -> Option<u64> {
+        let waiting = self.chats.values().filter_map(VecDeque::front).filter(|item| !item.taken);
+        waiting.map(|item| item.due).min()
+    }
+
+    /// The first of this chat is settled. Gives its numbers.
+    pub(super) fn done(&mut self, chat: &str) -> Vec<i64> {
+        let Some(queue) = self.chats.get_mut(chat) else { return Vec::new() };
+        let numbers = queue.pop_front().map_or_else(Vec::new, |item| item.numbers);
+        if queue.is_empty() {
+            self.chats.remove(chat);
+        }
+        numbers.iter().for_each(|number| {
+            self.open.remove(number);
+        });
+        self.settled.extend(&numbers);
+        numbers
+    }
+
+    /// The first of this chat was not taken. All of the chat is forgotten, for it will be offered again, in order. Gives the
+    /// numbers.
+    pub(super) fn given_back(&mut self, chat: &str) -> Vec<i64> {
+        let queue = self.chats.remove(chat).unwrap_or_default();
+        let numbers: Vec<i64> = queue.into_iter().flat_map(|item| item.numbers).collect();
+        numbers.iter().for_each(|number| {
+            self.open.remove(number);
+        });
+        numbers
+    }
+
+    /// This update is not settled.
+    pub(super) fn is_open(&self, number: i64) -> bool {
+        self.open.contains(&number)
+    }
+
+    /// How many updates are not settled.
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The first number that the server must go on offering. `None` when there is nothing to tell it.
+    pub(super) fn offset(&self) -> Option<i64> {
+        self.open.first().copied().or(self.next)
+    }
+
+    /// The server keeps no numbers of its own to be told: what is settled is forgotten.
+    pub(super) fn forget(&mut self) {
+        self.acknowledged(self.offset());
+    }
+
+    /// The server has been told this offset, and forgets what is below. When that is all, no offset is told any more:
+    /// after a week of silence the server begins with numbers anew, which may be lower.
+    pub(super) fn acknowledged(&mut self, offset: Option<i64>) {
+        let Some(offset) = offset else { return };
+        self.settled = self.settled.split_off(&offset);
+        if self.open.is_empty() && self.next == Some(offset) {
+            self.next = None;
+        }
+    }
+}
+
+/// The pieces of an album as one message, by the order in which they stand in the chat.
+fn join(pieces: &[Incoming]) -> Option<Incoming> {
+    let number = |piece: &&Incoming| match &piece.event {
+        Event::Message { message, .. } => message.parse::<i64>().unwrap_or(i64::MAX),
+        _ => i64::MAX,
+    };
+    let mut pieces: Vec<&Incoming> = pieces.iter().collect();
+    pieces.sort_by_key(number);
+    let mut whole = (*pieces.first()?).clone();
+    for piece in &pieces[1..] {
+        let Event::Message { text: more, files: others, addressed: also, quote: theirs, .. } = &piece.event
+        else {
+            continue;
+        };
+        let Event::Message { text, files, addressed, quote, .. } = &mut whole.event else { continue };
+        if !text.is_empty() && !more.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(more);
+        files.extend(others.iter().cloned());
+        *addressed |= also;
+        *quote = quote.take().or_else(|| theirs.clone());
+    }
+    Some(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::chat::{Media, Place, RemoteFile, Sender};
+
+    fn heard(chat: i64, message: i64, album: Option<&str>) -> Reading {
+        let file = RemoteFile {
+            media: Media::Photo,
+            name: format!("{message}.jpg"),
+            media_type: "image/jpeg".into(),
+            size: None,
+            reference: "x".into(),
+        };
+        let event = Event::Message {
+            message: message.to_string(),
+            text: if message % 2 == 0 { format!("t{message}") } else { String::new() },
+            files: if album.is_some() { vec![file] } else { vec![] },
+            addressed: message % 3 == 0,
+            quote: None,
+        };
+        let incoming = Box::new(Incoming {
+            id: format!("{chat}:{message}"),
+            place: Place { chat: chat.to_string(), thread: None },
+            group: false,
+            sender: Sender { id: "1".into(), name: "Ann".into() },
+            at: 0,
+            event,
+        });
+        Reading::Heard { incoming, album: album.map(str::to_owned) }
+    }
+
+    fn ids(ready: Vec<(String, Incoming)>) -> Vec<String> {
+        ready.into_iter().map(|(_, incoming)| incoming.id).collect()
+    }
+
+    #[test]
+    fn chats_go_on_side_by_side_and_each_in_order() {
+        let mut desk = Desk::default();
+        for (number, chat, message) in [(5, 1, 10), (6, 2, 20), (7, 1, 11)] {
+            assert!(desk.offer(number, heard(chat, message, None), 0, 1_000));
+        }
+        assert_eq!(ids(desk.ready(0)), ["1:10", "2:20"]);
+        assert!(desk.ready(0).is_empty());
+        assert_eq!((desk.done("2"), desk.offset()), (vec![6], Some(5)));
+        assert!(
+            !desk.offer(6, heard(2, 20, None), 0, 1_000),
+            "it is settled, though it cannot be acknowledged"
+        );
+        assert!(!desk.offer(5, heard(1, 10, None), 0, 1_000), "it is being taken");
+        assert_eq!((desk.done("1"), desk.offset()), (vec![5], Some(7)));
+        assert_eq!(ids(desk.ready(0)), ["1:11"]);
+        desk.done("1");
+        assert_eq!((desk.offset(), desk.open()), (Some(8), 0));
+    }
+
+    #[test]
+    fn what_the_server_knows_is_forgotten_and_lower_numbers_are_new() {
+        let mut desk = Desk::default();
+        desk.offer(1_000, Reading::Nothing("x".into()), 0, 0);
+        assert_eq!(desk.offset(), Some(1_001));
+        desk.acknowledged(Some(1_001));
+        assert_eq!(desk.offset(), None);
+        assert!(desk.offer(3, heard(1, 1, None), 0, 0));
+        assert_eq!((desk.offset(), ids(desk.ready(0))), (Some(3), vec!["1:1".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_given_back_takes_the_rest_of_its_chat_along() {
+        let mut desk = Desk::default();
+        for (number, chat, message) in [(5, 1, 10), (6, 2, 20), (7, 1, 11)] {
+            desk.offer(number, heard(chat, message, None), 0, 0);
+        }
+        assert_eq!(desk.ready(0).len(), 2);
+        assert_eq!((desk.given_back("1"), desk.open()), (vec![5, 7], 1));
+        assert!(desk.offer(5, heard(1, 10, None), 0, 0), "it is new again");
+        assert_eq!(ids(desk.ready(0)), ["1:10"]);
+    }
+
+    #[test]
+    fn an_album_is_one_message_and_holds_its_chat_and_the_offset_until_it_is_whole() {
+        let mut desk = Desk::default();
+        desk.offer(1, heard(1, 12, Some("a")), 0, 1_000);
+        desk.offer(2, heard(1, 14, None), 0, 1_000);
+        desk.offer(3, heard(2, 99, None), 0, 1_000);
+        assert_eq!(ids(desk.ready(0)), ["2:99"]);
+        desk.offer(4, heard(1, 10, Some("a")), 900, 1_000);
+        assert_eq!((desk.due(), desk.offset()), (Some(1_900), Some(1)));
+        assert!(desk.ready(1_899).is_empty());
+        let (chat, whole) = desk.ready(1_900).remove(0);
+        let Event::Message { message, text, files, addressed, .. } = whole.event else { panic!() };
+        assert_eq!(
+            (&*whole.id, &*message, &*text, files.len(), addressed),
+            ("1:10", "10", "t10\nt12", 2, true)
+        );
+        // A piece that comes too late is a message of its own, and is not lost.
+        desk.offer(5, heard(1, 13, Some("a")), 2_000, 1_000);
+        assert_eq!(desk.done(&chat), [1, 4]);
+        assert_eq!(ids(desk.ready(2_000)), ["1:14"]);
+        desk.done("1");
+        assert_eq!(ids(desk.ready(3_000)), ["1:13"]);
+    }
+
+    #[test]
+    fn an_album_does_not_wait_for_ever() {
+        let mut desk = Desk::default();
+        for at in 0..10 {
+            desk.offer(at, heard(1, at, Some("a")), at.unsigned_abs() * 900, 1_000);
+            if !desk.ready(at.unsigned_abs() * 900).is_empty() {
+                assert_eq!(at, 4);
+                return;
+            }
+        }
+        panic!("it is still waited for");
+    }
+
+    proptest! {
+        /// Whatever comes in whatever order: nothing is acknowledged before it is settled, nothing is taken twice, and in
+        /// a chat all is taken in the order in which it came.
+        #[test]
+        fn the_offset_never_passes_what_is_open(
+            steps in proptest::collection::vec((0u8..5, 0i64..4, 0i64..30, any::<bool>()), 1..120)
+        ) {
+            let mut desk = Desk::default();
+            let (mut number, mut now) = (0, 0);
+            let (mut open, mut taken) = (BTreeSet::new(), BTreeMap::<String, Vec<i64>>::new());
+            for (step, chat, message, album) in steps {
+                now += 100;
+                match step {
+                    0 | 1 => {
+                        number += 1;
+                        let album = album.then_some("a");
+                        prop_assert!(desk.offer(number, heard(chat, message, album), now, 250));
+                        prop_assert!(!desk.offer(number, heard(chat, message, album), now, 250));
+                        open.insert(number);
+                    }
+                    2 => for (chat, _) in desk.ready(now) {
+                        let front = desk.chats[&chat][0].numbers[0];
+                        let before = taken.entry(chat).or_default();
+                        prop_assert!(before.last().is_none_or(|last| *last < front));
+                        before.push(front);
+                    },
+                    3 => {
+                        let chat = chat.to_string();
+                        let ready = desk.chats.get(&chat).and_then(VecDeque::front).is_some_and(|item| item.taken);
+                        if ready {
+                            for number in desk.done(&chat) {
+                                prop_assert!(open.remove(&number));
+                            }
+                        }
+                    }
+                    _ => desk.acknowledged(desk.offset()),
+                }
+                let lowest = open.first().copied();
+                prop_assert!(lowest.is_none() || desk.offset() == lowest);
+                prop_assert_eq!(desk.open(), open.len());
+            }
+        }
+    }
+}

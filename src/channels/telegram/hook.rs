@@ -1,0 +1,64 @@
+//! Updates that Telegram brings itself (<https://core.telegram.org/bots/api#setwebhook>): each is answered when it is taken,
+//! so that one which is not comes again.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use subtle::ConstantTimeEq;
+use tokio::sync::oneshot;
+
+use super::{Inner, read};
+
+/// Most updates that are waited for at once; more are told to come again.
+const MOST: usize = 1_000;
+
+/// Why an update that was brought is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HookRefused {
+    /// The webhook is off, or has another secret: 403 and 404 are the same to whoever guesses.
+    #[error("no webhook with this secret")]
+    Forbidden,
+    /// It cannot be taken now; with any status but 2xx it comes again.
+    #[error("not now")]
+    NotNow,
+}
+
+impl Inner {
+    /// Takes an update that was brought.
+    pub(super) fn hook(
+        self: &Arc<Self>,
+        secret: &str,
+        body: &[u8],
+    ) -> BoxFuture<'static, Result<(), HookRefused>> {
+        let known = self.webhook.as_ref().is_some_and(|webhook| {
+            webhook.secret.reveal().as_bytes().ct_eq(secret.as_bytes()).into() && !secret.is_empty()
+        });
+        if !known {
+            return Box::pin(async { Err(HookRefused::Forbidden) });
+        }
+        let Ok(update) = serde_json::from_slice::<Value>(body) else {
+            // It would come again and again, and never be one.
+            tracing::debug!(channel = "telegram", "what was brought is no update");
+            return Box::pin(async { Ok(()) });
+        };
+        let Some(number) = read::number(&update) else {
+            tracing::debug!(channel = "telegram", "an update without a number was brought");
+            return Box::pin(async { Ok(()) });
+        };
+        let (Some(round), Some(me)) = (self.round(), self.me()) else {
+            return Box::pin(async { Err(HookRefused::NotNow) });
+        };
+        let (told, answer) = oneshot::channel();
+        if round.open() >= MOST {
+            return Box::pin(async { Err(HookRefused::NotNow) });
+        }
+        round.bring(number, read::read(&update, &me), told);
+        Box::pin(async move {
+            match answer.await {
+                Ok(true) => Ok(()),
+                Ok(false) | Err(_) => Err(HookRefused::NotNow),
+            }
+        })
+    }
+}

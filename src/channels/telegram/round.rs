@@ -1,0 +1,207 @@
+//! One time of listening: updates are put on the desk, taken from it chat by chat, and what whoever took them says is shown.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::{
+    domain::{
+        chat::{Incoming, Link, Receipt},
+        retry::backoff,
+    },
+    ports::platform::Sink,
+};
+
+use super::{
+    Inner,
+    desk::Desk,
+    read::Reading,
+    receipts::{Show, show},
+};
+
+/// Most receipts that are being shown at once: more are not shown.
+const SHOWN: usize = 64;
+/// First and longest pause before something that could not be taken is offered again, in milliseconds.
+const AGAIN: u64 = 200;
+const LONGEST_AGAIN: u64 = 10_000;
+
+type Waiting = oneshot::Sender<bool>;
+
+/// The round.
+pub(super) struct Round {
+    inner: Arc<Inner>,
+    sink: Arc<dyn Sink>,
+    begun: Instant,
+    desk: Mutex<Desk>,
+    /// Who is told what becomes of updates that were brought.
+    waiting: Mutex<HashMap<i64, Vec<Waiting>>>,
+    said: Mutex<Option<Link>>,
+    came: Notify,
+    settled: Notify,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Round {
+    pub(super) fn new(inner: Arc<Inner>, sink: Arc<dyn Sink>) -> Self {
+        Self {
+            inner,
+            sink,
+            begun: Instant::now(),
+            desk: Mutex::default(),
+            waiting: Mutex::default(),
+            said: Mutex::default(),
+            came: Notify::new(),
+            settled: Notify::new(),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn hold(&self) -> u64 {
+        u64::try_from(self.inner.pauses.album.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Puts an update on the desk. False when it is there already.
+    pub(super) fn offer(&self, number: i64, reading: Reading) -> bool {
+        if let Reading::Nothing(why) = &reading {
+            tracing::debug!(channel = "telegram", update = number, why = %why, "an update is passed over");
+        }
+        let (now, hold) = (self.now(), self.hold());
+        let new = lock(&self.desk).offer(number, reading, now, hold);
+        self.came.notify_one();
+        new
+    }
+
+    /// As [`offer`](Self::offer), and tells when it is taken.
+    pub(super) fn bring(&self, number: i64, reading: Reading, told: Waiting) {
+        self.link(Link::Up { account: self.inner.account() });
+        if matches!(reading, Reading::Nothing(_)) {
+            self.offer(number, reading);
+            lock(&self.desk).forget();
+            let _ = told.send(true);
+            return;
+        }
+        lock(&self.waiting).entry(number).or_default().push(told);
+        if !self.offer(number, reading) && !lock(&self.desk).is_open(number) {
+            // It was taken, and the answer got lost on its way.
+            self.tell(&[number], true);
+        }
+    }
+
+    /// How many updates are on the desk.
+    pub(super) fn open(&self) -> usize {
+        lock(&self.desk).open()
+    }
+
+    /// See [`Desk::offset`].
+    pub(super) fn offset(&self) -> Option<i64> {
+        lock(&self.desk).offset()
+    }
+
+    /// See [`Desk::acknowledged`].
+    pub(super) fn acknowledged(&self, offset: Option<i64>) {
+        lock(&self.desk).acknowledged(offset);
+    }
+
+    /// Waits until everything is settled, but not longer than this.
+    pub(super) async fn settled(&self, most: Duration) {
+        let until = Instant::now() + most;
+        while self.open() > 0 {
+            tokio::select! {
+                () = self.settled.notified() => {}
+                () = sleep_until(until) => return,
+            }
+        }
+    }
+
+    /// Says how it goes: in the log once.
+    pub(super) fn link(&self, link: Link) {
+        let new = lock(&self.said).replace(link.clone()).as_ref() != Some(&link);
+        match &link {
+            Link::Up { account } if new => tracing::info!(channel = "telegram", account, "listening"),
+            Link::Down { why } if new => {
+                tracing::warn!(channel = "telegram", why, "not listening, trying again");
+            }
+            Link::Refused { why } if new => tracing::error!(channel = "telegram", why, "not listening"),
+            _ => {}
+        }
+        self.sink.link(link);
+    }
+
+    /// Takes what is on the desk, for ever.
+    pub(super) async fn work(&self) -> Infallible {
+        let (mut taking, mut showing) = (FuturesUnordered::new(), FuturesUnordered::new());
+        loop {
+            let ready = lock(&self.desk).ready(self.now());
+            taking.extend(ready.into_iter().map(|(chat, incoming)| self.take(chat, incoming)));
+            let due = lock(&self.desk).due().map(|due| self.begun + Duration::from_millis(due));
+            tokio::select! {
+                Some((chat, shown)) = taking.next(), if !taking.is_empty() => {
+                    self.leave(&chat, shown.is_some());
+                    if let Some(Some((incoming, show))) = shown && showing.len() < SHOWN {
+                        showing.push(async move { self.inner.present(&incoming, show).await });
+                    }
+                }
+                Some(()) = showing.next(), if !showing.is_empty() => {}
+                () = self.came.notified() => {}
+                () = sleep_until(due.unwrap_or(self.begun)), if due.is_some() => {}
+            }
+        }
+    }
+
+    /// Has the first of a chat taken. `None` when it was not and is to be brought again.
+    async fn take(&self, chat: String, incoming: Incoming) -> (String, Option<Option<(Incoming, Show)>>) {
+        let mut attempt = 0;
+        let receipt: Receipt = loop {
+            match self.sink.take(incoming.clone()).await {
+                Ok(receipt) => break receipt,
+                Err(why) => {
+                    tracing::debug!(channel = "telegram", why = %why, "an update is not taken yet");
+                    if self.inner.webhook.is_some() {
+                        return (chat, None);
+                    }
+                    attempt += 1;
+                    let wait = backoff(attempt, AGAIN, LONGEST_AGAIN, self.inner.clock.dice());
+                    sleep(Duration::from_millis(wait)).await;
+                }
+            }
+        };
+        let shown = show(&incoming, receipt, self.inner.acknowledge);
+        (chat, Some(shown.map(|show| (incoming, show))))
+    }
+
+    fn leave(&self, chat: &str, taken: bool) {
+        let numbers = {
+            let mut desk = lock(&self.desk);
+            let numbers = if taken { desk.done(chat) } else { desk.given_back(chat) };
+            if self.inner.webhook.is_some() {
+                desk.forget();
+            }
+            numbers
+        };
+        self.tell(&numbers, taken);
+        self.settled.notify_one();
+    }
+
+    fn tell(&self, numbers: &[i64], taken: bool) {
+        let mut waiting = lock(&self.waiting);
+        for told in numbers.iter().filter_map(|number| waiting.remove(number)).flatten() {
+            // Whoever brought it may be gone.
+            let _ = told.send(taken);
+        }
+    }
+}

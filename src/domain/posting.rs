@@ -1,0 +1,192 @@
+//! What a stored message looks like at a chat platform: its words in parts, its buttons, its card, its files.
+
+use super::{
+    Millis,
+    approval::{Approval, Status, Subject},
+    chat::{Button, Card, Content, Press, Tone, Way},
+    identity::is_group,
+    markup::{Flavor, Part, parts},
+    message::FileRef,
+    notice::TASK,
+    outbound::{Body, NewOutbox},
+};
+
+/// Characters of what was asked that stay in a message when it is decided.
+const KEPT: usize = 1_500;
+
+/// What long things are about: they have a thread of their own where many people read along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub title: String,
+}
+
+/// The task that a message in a group is about.
+pub fn topic(message: &NewOutbox, approval: Option<&Approval>) -> Option<Topic> {
+    if !is_group(&message.conversation.user()) {
+        return None;
+    }
+    let id = match &message.body {
+        Body::Notice { facts, .. } => {
+            facts.iter().find(|(name, _)| name == TASK).map(|(_, id)| id.clone())?
+        }
+        Body::Approval { .. } => approval?.job()?.to_string(),
+        _ => return None,
+    };
+    Some(Topic { title: format!("Task {id}"), id })
+}
+
+/// The message that a thread is opened under.
+pub fn headline(topic: &Topic, flavor: Flavor) -> Content {
+    let words = format!("**{}**", plain(&topic.title));
+    parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
+}
+
+/// What is posted, one after the other. Nothing for what is shown by changing a message.
+pub fn contents(body: &Body, approval: Option<&Approval>, flavor: Flavor) -> Vec<Content> {
+    match body {
+        Body::Answer { text, files, .. } => {
+            let words = parts(text, flavor).into_iter().map(content);
+            words.chain(files.iter().map(file)).collect()
+        }
+        Body::Notice { title, body, facts } => {
+            // A platform with cards shows them there.
+            let said = if flavor == Flavor::Discord { &[][..] } else { facts };
+            let words = notice(title, body, said);
+            let mut all: Vec<Content> = parts(&words, flavor).into_iter().map(content).collect();
+            if let (Some(first), false) = (all.first_mut(), facts.is_empty()) {
+                first.card = Some(Card { title: title.clone(), fields: facts.clone(), tone: Tone::Plain });
+            }
+            all
+        }
+        Body::Approval { preview, expires_at, .. } => {
+            let open = approval.is_none_or(|approval| approval.status == Status::Pending);
+            let end = if open { until(*expires_at) } else { String::new() };
+            let words = format!("**May I?**\n\n{}{end}", fenced(preview));
+            let mut all: Vec<Content> = parts(&words, flavor).into_iter().map(content).collect();
+            if let (Some(last), true, Some(approval)) = (all.last_mut(), open, approval) {
+                last.buttons = buttons(approval);
+            }
+            all
+        }
+        Body::Pairing { pairing, text } => {
+            let mut all: Vec<Content> = parts(text, flavor).into_iter().map(content).collect();
+            let press = |admit| Press::Pair { pairing: pairing.clone(), admit }.data();
+            if let Some(last) = all.last_mut() {
+                last.buttons = vec![vec![
+                    Button { label: "Let in".into(), data: press(true), tone: Tone::Good },
+                    Button { label: "Send away".into(), data: press(false), tone: Tone::Bad },
+                ]];
+            }
+            all
+        }
+        Body::Decided { .. } | Body::Callback { .. } => Vec::new(),
+    }
+}
+
+/// What a question's message says when the question is not open any more.
+pub fn decided(
+    preview: &str,
+    status: Status,
+    by: Option<&str>,
+    reason: Option<&str>,
+    flavor: Flavor,
+) -> Content {
+    let kept: String = preview.chars().take(KEPT).collect();
+    let more = if kept.len() < preview.len() { "\n…" } else { "" };
+    let by = by.map(|by| format!(" by {}", plain(by))).unwrap_or_default();
+    let reason = reason.map(|reason| format!(": {}", plain(reason))).unwrap_or_default();
+    let how = match status {
+        Status::Approved | Status::Consumed => format!("✅ Approved{by}"),
+        Status::Rejected => format!("❌ Rejected{by}{reason}"),
+        Status::Expired => "⌛ Nobody answered in time".to_owned(),
+        Status::Void => "Withdrawn: the work that asked has ended".to_owned(),
+        Status::Pending => "Still open".to_owned(),
+    };
+    let words = format!("{}\n**{how}**", fenced(&format!("{kept}{more}")));
+    parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
+}
+
+/// The words that stand for a file that the platform does not take.
+pub fn too_large(file: &FileRef, flavor: Flavor) -> Content {
+    let mib = file.size.div_ceil(1 << 20);
+    let words = format!(
+        "{} ({mib} MiB) is too large to be sent here; `GET /api/files/{}` gives it, and the panel does.",
+        plain(&file.name),
+        file.id
+    );
+    parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
+}
+
+/// Marks something that is posted a second time, because nobody knows whether it arrived.
+pub fn marked(mut content: Content) -> Content {
+    const MARK: &str = "(once more, for it may not have arrived)";
+    if !content.markup.is_empty() {
+        content.markup = format!("{MARK}\n{}", content.markup);
+    }
+    content.plain = format!("{MARK}\n{}", content.plain);
+    content
+}
+
+fn content(part: Part) -> Content {
+    Content { markup: part.markup, plain: part.plain, ..Content::default() }
+}
+
+fn file(file: &FileRef) -> Content {
+    Content { file: Some(file.clone()), ..Content::default() }
+}
+
+fn notice(title: &str, body: &str, facts: &[(String, String)]) -> String {
+    let gap = if body.is_empty() { "" } else { "\n\n" };
+    let facts: String =
+        facts.iter().map(|(name, value)| format!("\n{}: {}", plain(name), plain(value))).collect();
+    let more = if facts.is_empty() { "" } else { "\n" };
+    format!("**{}**{gap}{body}{more}{facts}", plain(title))
+}
+
+/// Words that mean nothing in CommonMark.
+fn plain(words: &str) -> String {
+    let mut plain = String::with_capacity(words.len());
+    for c in words.chars() {
+        if c.is_ascii_punctuation() {
+            plain.push('\\');
+        }
+        plain.push(if c.is_control() { ' ' } else { c });
+    }
+    plain
+}
+
+/// A block of words as they are, with a fence that is longer than any in them.
+fn fenced(words: &str) -> String {
+    let longest = words.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}\n{words}\n{fence}\n")
+}
+
+fn until(at: Millis) -> String {
+    let at = chrono::DateTime::from_timestamp_millis(at).map(|at| at.format("%F %H:%M UTC").to_string());
+    at.map(|at| format!("\nOpen until {at}.")).unwrap_or_default()
+}
+
+fn buttons(approval: &Approval) -> Vec<Vec<Button>> {
+    let button = |label: &str, way, tone| {
+        let data = Press::Decide { approval: approval.id.to_string(), way }.data();
+        Button { label: label.to_owned(), data, tone }
+    };
+    let reject = button("Reject", Way::Reject, Tone::Bad);
+    match &approval.subject {
+        Subject::Commit { .. } => vec![
+            vec![button("Approve", Way::Approve, Tone::Good), reject],
+            vec![button("Approve, no pull request", Way::NoRequest, Tone::Plain)],
+        ],
+        Subject::Host { .. } => vec![
+            vec![button("Once", Way::Approve, Tone::Good), button("This task", Way::ForJob, Tone::Plain)],
+            vec![button("Whole project", Way::ForProject, Tone::Plain), reject],
+        ],
+        Subject::Tool { .. } | Subject::Budget { .. } => {
+            vec![vec![button("Approve", Way::Approve, Tone::Good), reject]]
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A platform as the people on it use it: the same words for each of them.
+
+use crate::support::{
+    discord::{self, FakeDiscord},
+    telegram::{self, FakeTelegram},
+};
+
+/// What somebody sees in a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub id: u64,
+    pub text: String,
+    /// Labels and what they stand for.
+    pub buttons: Vec<(String, String)>,
+}
+
+/// A platform with a bot on it.
+pub(super) trait Stand: Sized {
+    const NAME: &'static str;
+    /// The token that must never be seen.
+    const TOKEN: &'static str;
+
+    fn start() -> Self;
+    /// What `channels` says, with these people let in.
+    fn keys(&self, allowed: &[&str]) -> String;
+    /// The platform's id of somebody.
+    fn id(&self, person: &str) -> String;
+    /// The bot hears what is said from now on: a platform may not keep what it says to nobody.
+    fn is_heard(&self) -> bool;
+    /// Somebody writes to the bot alone.
+    fn say(&self, person: &str, text: &str);
+    /// Somebody writes where others read along; to the bot, or not.
+    fn say_in_group(&self, person: &str, text: &str, to_bot: bool);
+    /// What the bot shows somebody.
+    fn seen(&self, person: &str) -> Vec<Seen>;
+    /// What the bot shows in the group.
+    fn seen_in_group(&self) -> Vec<Seen>;
+    /// Somebody presses a button of a message to them.
+    fn tap(&self, person: &str, message: &Seen, label: &str);
+    /// What the real platform would have refused.
+    fn faults(&self) -> Vec<String>;
+    /// Messages of the bot's that were taken, and whose answer is lost, from now on, so many times.
+    fn lose_answers(&self, times: u32);
+    /// Nobody can be reached for so many calls.
+    fn fail(&self, times: u32);
+
+    /// The words of all that somebody sees.
+    fn texts(&self, person: &str) -> Vec<String> {
+        self.seen(person).into_iter().map(|seen| seen.text).collect()
+    }
+}
+
+/// Telegram's people are numbers.
+fn number(person: &str) -> i64 {
+    person.bytes().fold(7, |number, byte| number * 31 + i64::from(byte)) % 1_000_000 + 1_000
+}
+
+const GROUP: i64 = -100_500;
+
+impl Stand for FakeTelegram {
+    const NAME: &'static str = "telegram";
+    const TOKEN: &'static str = telegram::TOKEN;
+
+    fn start() -> Self {
+        FakeTelegram::start()
+    }
+
+    fn keys(&self, allowed: &[&str]) -> String {
+        let allowed: Vec<String> = allowed.iter().map(|person| self.id(person)).collect();
+        format!(
+            "telegram: {{enabled: true, token: '{}', api_url: '{}', allowed_users: [{}]}}",
+            Self::TOKEN,
+            self.url(),
+            allowed.join(", ")
+        )
+    }
+
+    fn is_heard(&self) -> bool {
+        true
+    }
+
+    fn id(&self, person: &str) -> String {
+        number(person).to_string()
+    }
+
+    fn say(&self, person: &str, text: &str) {
+        self.name(number(person), person);
+        FakeTelegram::say(self, number(person), number(person), text);
+    }
+
+    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) {
+        self.name(number(person), person);
+        let text = if to_bot { format!("@AtollBot {text}") } else { text.to_owned() };
+        FakeTelegram::say(self, GROUP, number(person), &text);
+    }
+
+    fn seen(&self, person: &str) -> Vec<Seen> {
+        seen_at(self, number(person))
+    }
+
+    fn seen_in_group(&self) -> Vec<Seen> {
+        seen_at(self, GROUP)
+    }
+
+    fn tap(&self, person: &str, message: &Seen, label: &str) {
+        FakeTelegram::tap(self, number(person), number(person), i64::try_from(message.id).unwrap(), label);
+    }
+
+    fn faults(&self) -> Vec<String> {
+        self.refused()
+    }
+
+    fn lose_answers(&self, times: u32) {
+        self.next("sendMessage", times as usize, telegram::Trouble::LoseAnswer);
+    }
+
+    fn fail(&self, times: u32) {
+        self.next("sendMessage", times as usize, telegram::Trouble::Refuse(502, "Bad Gateway".into()));
+    }
+}
+
+fn seen_at(telegram: &FakeTelegram, chat: i64) -> Vec<Seen> {
+    let seen = |shown: telegram::Shown| Seen {
+        id: shown.id.unsigned_abs(),
+        text: shown.text,
+        buttons: shown.buttons.into_iter().flatten().collect(),
+    };
+    telegram.said(chat).into_iter().map(seen).collect()
+}
+
+/// Discord, with one channel where others read along.
+pub(super) struct DiscordStand {
+    fake: FakeDiscord,
+    group: u64,
+}
+
+impl Stand for DiscordStand {
+    const NAME: &'static str = "discord";
+    const TOKEN: &'static str = discord::TOKEN;
+
+    fn start() -> Self {
+        let fake = FakeDiscord::start();
+        let group = fake.guild_channel();
+        Self { fake, group }
+    }
+
+    fn keys(&self, allowed: &[&str]) -> String {
+        let allowed: Vec<String> = allowed.iter().map(|person| format!("'{}'", self.id(person))).collect();
+        format!(
+            "discord: {{enabled: true, token: '{}', api_url: '{}', gateway_url: '{}', allowed_users: [{}]}}",
+            Self::TOKEN,
+            self.fake.api_url(),
+            self.fake.gateway_url(),
+            allowed.join(", ")
+        )
+    }
+
+    fn is_heard(&self) -> bool {
+        self.fake.is_listened_to()
+    }
+
+    fn id(&self, person: &str) -> String {
+        self.fake.user(person).to_string()
+    }
+
+    fn say(&self, person: &str, text: &str) {
+        self.fake.dm(person, text);
+    }
+
+    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) {
+        if to_bot {
+            self.fake.mention(self.group, person, text);
+        } else {
+            self.fake.say(self.group, person, text);
+        }
+    }
+
+    fn seen(&self, person: &str) -> Vec<Seen> {
+        seen_in(&self.fake, self.fake.dm_channel(person))
+    }
+
+    fn seen_in_group(&self) -> Vec<Seen> {
+        seen_in(&self.fake, self.group)
+    }
+
+    fn tap(&self, person: &str, message: &Seen, label: &str) {
+        let (_, data) = message.buttons.iter().find(|(known, _)| known == label).unwrap();
+        self.fake.tap(self.fake.dm_channel(person), person, message.id, data);
+    }
+
+    fn faults(&self) -> Vec<String> {
+        self.fake.faults()
+    }
+
+    fn lose_answers(&self, times: u32) {
+        self.fake.trouble("POST", "/messages", discord::Trouble::LoseAnswer, times);
+    }
+
+    fn fail(&self, times: u32) {
+        self.fake.trouble("POST", "/messages", discord::Trouble::Status(502), times);
+    }
+}
+
+fn seen_in(discord: &FakeDiscord, channel: u64) -> Vec<Seen> {
+    let own = discord.messages(channel).into_iter().filter(|shown| shown.own && !shown.thinking);
+    own.map(|shown| Seen {
+        id: shown.id,
+        text: shown.content,
+        buttons: shown.buttons.into_iter().flatten().collect(),
+    })
+    .collect()
+}
