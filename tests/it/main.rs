@@ -32,6 +32,7 @@ mod jobs;
 mod limits;
 mod memories;
 mod openapi;
+mod people;
 mod prompt;
 mod real_engines;
 mod records;
