@@ -20,10 +20,11 @@ use crate::{
         scheduler::messages::Tick,
     },
     channels::{CallbackChannel, telegram::BadSettings},
-    config::{Config, Env},
+    config::{Config, Env, open_warning},
     domain::{
         access::{hash_key, key_text},
         audit::Act,
+        chat::PLATFORMS,
     },
     home::{Home, HomeFiles, HomeJobFiles, HomePersonas, Lock, LockFault},
     net::{BuildError, Clients, install_tls},
@@ -212,6 +213,10 @@ impl Town {
             private_callbacks: config.jobs.private_callbacks,
             signs_callbacks: !config.webhook_secret.is_empty(),
             planned: config.planned.clone(),
+            platforms: PLATFORMS
+                .map(|name| (name, config.chats.get(name).is_some_and(|chat| chat.enabled)))
+                .into(),
+            open_warning: open_warning(&config.chats),
         };
         let (secret, private) = (config.webhook_secret.clone(), config.jobs.private_callbacks);
         let webhook = config.webhook.clone();
@@ -249,6 +254,9 @@ impl Town {
                 offer: doors.offer.clone(),
                 order: doors.order.clone(),
                 answers: doors.answers(),
+                reports: doors.reports.clone(),
+                fresh: doors.fresh.clone(),
+                telegram_hook: None,
                 subscribe: doors.subscribe.clone(),
                 skills: doors.skills.clone(),
                 providers: doors.providers.clone(),

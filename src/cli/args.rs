@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use super::channels::{ChannelsArgs, LinkArgs, PairArgs};
+use super::demo::DemoArgs;
 use super::outbox::OutboxArgs;
 use super::task_args::TaskArgs;
 use super::work_args::{BoardArgs, BotArgs, ProjectArgs, StoryArgs};
@@ -77,6 +79,16 @@ pub enum Command {
         after_help = "Examples:\n  atoll approvals\n  atoll approvals approve ID\n  atoll approvals reject ID --reason \"not today\""
     )]
     Approvals(ApprovalsArgs),
+    /// Chat platforms, and how they are doing
+    Channels(ChannelsArgs),
+    /// Strangers who want to write on a chat platform
+    #[command(
+        after_help = "Examples:\n  atoll pair\n  atoll pair approve ABCD-2345\n  atoll pair refuse ABCD-2345"
+    )]
+    Pair(PairArgs),
+    /// A code that joins a chat account to a user: send it to the bot as /link CODE
+    #[command(after_help = "Examples:\n  atoll link\n  atoll link --user ann --role developer")]
+    Link(LinkArgs),
     /// Who did what
     #[command(after_help = "Examples:\n  atoll audit\n  atoll audit verify")]
     Audit(AuditArgs),
@@ -371,27 +383,4 @@ pub(super) struct SandboxBuild {
     /// Trust this certificate too when fetching engines (PEM)
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-}
-
-/// A demonstration.
-#[derive(Debug, ClapArgs)]
-pub struct DemoArgs {
-    /// Of what
-    #[command(subcommand)]
-    pub command: DemoCommand,
-}
-
-/// Of what.
-#[derive(Debug, Subcommand)]
-pub enum DemoCommand {
-    /// A bot takes a story from its board, mends a failing test in a sandbox, asks, and pushes
-    Coding(DemoCoding),
-}
-
-/// How.
-#[derive(Debug, ClapArgs)]
-pub struct DemoCoding {
-    /// Approve its work without asking
-    #[arg(long)]
-    pub yes: bool,
 }

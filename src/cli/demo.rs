@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,13 +19,35 @@ use crate::{
 
 use super::{
     Args, CliError, CliResult, Surroundings,
-    args::DemoCoding,
     client::{Client, block_on, segment},
     process,
     sandbox::configuration,
     table::{field, say, say_piece},
     task_watch::{Look, Watch, plain},
 };
+
+/// A demonstration.
+#[derive(Debug, ClapArgs)]
+pub struct DemoArgs {
+    /// Of what
+    #[command(subcommand)]
+    pub command: DemoCommand,
+}
+
+/// Of what.
+#[derive(Debug, Subcommand)]
+pub enum DemoCommand {
+    /// A bot takes a story from its board, mends a failing test in a sandbox, asks, and pushes
+    Coding(DemoCoding),
+}
+
+/// How.
+#[derive(Debug, ClapArgs)]
+pub struct DemoCoding {
+    /// Approve its work without asking
+    #[arg(long)]
+    pub yes: bool,
+}
 
 /// The code, with its fault, and the test that shows it.
 const CODE: &str = "def add(a, b):\n    return a - b\n";

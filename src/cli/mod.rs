@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod backup;
 mod bot;
+mod channels;
 mod chat;
 mod check;
 mod client;
@@ -26,10 +27,12 @@ mod task_watch;
 mod work_args;
 
 pub use args::{
-    ActorsArgs, ActorsList, ApprovalsArgs, ApprovalsList, Args, AuditArgs, AuditList, Command, DemoArgs,
-    DemoCommand, KeysArgs, KeysList, SandboxArgs,
+    ActorsArgs, ActorsList, ApprovalsArgs, ApprovalsList, Args, AuditArgs, AuditList, Command, KeysArgs,
+    KeysList, SandboxArgs,
 };
 
+pub use channels::{ChannelsArgs, LinkArgs, PairArgs};
+pub use demo::{DemoArgs, DemoCommand};
 pub use outbox::{OutboxArgs, OutboxList};
 pub use task_args::TaskArgs;
 pub use work_args::{BoardArgs, BotArgs, ProjectArgs, StoryArgs};
@@ -107,6 +110,9 @@ pub fn run(args: &Args, home: &Home, surroundings: &dyn Surroundings) -> CliResu
         Command::Keys(args) => keys::run(home, args, surroundings),
         Command::Actors(args) => actors::run(home, args),
         Command::Approvals(args) => approvals::run(home, args),
+        Command::Channels(args) => channels::run(home, args),
+        Command::Pair(args) => channels::pair(home, args),
+        Command::Link(args) => channels::link(home, args, surroundings),
         Command::Audit(args) => audit::run(home, args, surroundings),
         Command::Outbox(args) => outbox::run(home, args, surroundings),
         Command::Sandbox(wanted) => sandbox::run(args, home, wanted, surroundings),

@@ -190,6 +190,7 @@ pub const WELCOME: &str = "Hello. I am Atoll: I answer in plain words, remember 
 pub fn meant<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Result<&'k str, Vec<&'k str>> {
     let given = given.trim().to_ascii_lowercase();
     let mut fits: Vec<&str> = known.into_iter().filter(|id| id.starts_with(&given)).collect();
+    fits.sort_unstable();
     fits.dedup();
     if let Some(exact) = fits.iter().find(|id| **id == given) {
         return Ok(exact);

@@ -9,6 +9,7 @@ use crate::domain::{
     chat::Place,
     identity::*,
     ids::{ConversationId, UserId},
+    job::{Closed, Entry, NewTask, Outcome},
     memory::NewMemory,
     outbound::{Body, NewOutbox},
 };
@@ -317,4 +318,24 @@ fn where_a_person_is_met_alone_is_where_they_were_last() {
     identities::see(&db, "discord", "7", "Ann", Some(&place("7")), 3).unwrap();
     identities::see(&db, "telegram", "42", "Ann", None, 3).unwrap();
     assert_eq!(met().as_deref(), Some("discord"));
+}
+
+/// Where the person hears that a job of theirs is over.
+fn heard(db: &Connection, id: &str, conversation: Option<ConversationId>) -> String {
+    job_tests::create(db, &NewTask { conversation, ..job_tests::task(id, "ann") });
+    let closed = Closed { outcome: Outcome::Cancelled, text: "cancelled".into() };
+    let written = job_tests::write(db, id, 50, &[Entry::Ended { closed }]);
+    written.outbox[0].message.conversation.to_string()
+}
+
+#[test]
+fn a_person_hears_of_a_job_where_they_gave_it_else_where_they_were_met_else_over_rest() {
+    let store = job_tests::store();
+    let db = &store.db;
+    assert_eq!(heard(db, "a", None), "api/ann/default");
+    code(db, "AAAA2222", "ann", Role::Developer, 0);
+    show(db, "AAAA2222", "telegram", "42", 1);
+    assert_eq!(heard(db, "b", None), "telegram/ann/42");
+    let group = ConversationId::new("discord/discord:group:9/9");
+    assert_eq!(heard(db, "c", Some(group.clone())), group.as_str());
 }

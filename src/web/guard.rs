@@ -14,12 +14,13 @@ use actix_web::{
 
 use super::{
     access::authenticate,
+    channels::TELEGRAM_WEBHOOK,
     error::{ApiError, ApiResult},
     kit::WebKit,
 };
 
 /// Paths that need no key.
-const OPEN: &[&str] = &["/healthz", "/readyz"];
+const OPEN: &[&str] = &["/healthz", "/readyz", TELEGRAM_WEBHOOK];
 /// What a browser of an allowed origin may send.
 const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id, x-api-key";
 /// Headers of answers that its scripts may read.

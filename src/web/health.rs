@@ -13,6 +13,7 @@ use crate::{
 
 use super::{
     access::Caller,
+    channels::reports,
     error::{ApiResult, ErrorBody},
     kit::WebKit,
     shapes::time,
@@ -91,6 +92,7 @@ pub(super) async fn report(kit: web::Data<WebKit>, caller: Caller) -> ApiResult<
     let look = kit.sandboxes.look().await;
     let status = if look.readiness == Readiness::Doubtful { "warning" } else { "ok" };
     checks.push(check("sandbox", status, look.details, look.advice));
+    channels(&kit, &mut checks).await;
     if !kit.settings.planned.is_empty() {
         let details = format!("given and without effect: {}", kit.settings.planned.join(", "));
         checks.push(check("configuration", "warning", details, "these parts are not built yet"));
@@ -185,6 +187,36 @@ async fn providers(kit: &WebKit, checks: &mut Vec<Check>) -> Vec<Value> {
         checks.push(check(&name, status, details, advice));
     }
     list.into_iter().filter_map(|provider| serde_json::to_value(provider).ok()).collect()
+}
+
+async fn channels(kit: &WebKit, checks: &mut Vec<Check>) {
+    for (name, _, found) in reports(kit).await.into_iter().filter(|(_, enabled, _)| *enabled) {
+        let what = format!("channel {name}");
+        let Some(channel) = found else {
+            let advice = "see `atoll actors`; restart a parked one with `atoll actors restart NAME`";
+            checks.push(check(&what, "failed", "nobody listens", advice));
+            continue;
+        };
+        let why = channel.last_error.map(|why| format!(": {why}")).unwrap_or_default();
+        let since = time(channel.since);
+        checks.push(match channel.state.as_str() {
+            "up" => {
+                let account = channel.account.unwrap_or_default();
+                check(&what, "ok", format!("connected as {account} since {since}"), "")
+            }
+            "refused" => {
+                let advice = format!("put a valid token into channels.{name}.token, then `atoll restart`");
+                check(&what, "failed", format!("refused since {since}{why}"), advice)
+            }
+            state => {
+                check(&what, "warning", format!("{state} since {since}{why}"), "it is tried again by itself")
+            }
+        });
+    }
+    if let Some(warning) = &kit.settings.open_warning {
+        let advice = "set the policy to pairing or allowlist, unless it is meant so";
+        checks.push(check("channels", "warning", warning.clone(), advice));
+    }
 }
 
 /// Counters in the Prometheus text format.

@@ -6,6 +6,8 @@ use std::{
 };
 
 use actix::Recipient;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -17,6 +19,8 @@ use crate::{
         jobs::messages::{Submit, TellJob},
         kernel::{Door, Registry},
         llm_pool::messages::Providers,
+        outbox::messages::Fresh,
+        reception::messages::Report,
         root::messages::{Inspect, Restart},
         skill_host::messages::ListSkills,
     },
@@ -28,6 +32,20 @@ use crate::{
     ports::{clock::Clock, files::Files, job_files::JobFiles, metrics::Metrics, sandbox_care::SandboxCare},
 };
 
+/// What became of an update that was brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Brought {
+    /// It is stored, or nothing for us.
+    Taken,
+    /// Whoever brought it does not know the secret.
+    Unknown,
+    /// It has to come again.
+    NotNow,
+}
+
+/// Takes an update that was brought, with the secret that was shown and its body.
+pub type TelegramHook = Arc<dyn Fn(String, Bytes) -> BoxFuture<'static, Brought> + Send + Sync>;
+
 /// Whom handlers talk to.
 #[derive(Clone)]
 pub struct WebDoors {
@@ -37,6 +55,12 @@ pub struct WebDoors {
     pub order: HashMap<&'static str, Door<Order>>,
     /// Where answers to questions go.
     pub answers: Answers,
+    /// How chat platforms are doing, by channel.
+    pub reports: HashMap<&'static str, Door<Report>>,
+    /// Sends what was stored.
+    pub fresh: Door<Fresh>,
+    /// Takes what Telegram brings, when it was told to bring it.
+    pub telegram_hook: Option<TelegramHook>,
     /// To watch.
     pub subscribe: Door<Subscribe>,
     /// The skills.
@@ -77,6 +101,10 @@ pub struct WebSettings {
     pub signs_callbacks: bool,
     /// Keys that are given and have no effect yet.
     pub planned: Vec<String>,
+    /// Chat platforms, and whether they are listened to.
+    pub platforms: Vec<(&'static str, bool)>,
+    /// What is to be said about who may write.
+    pub open_warning: Option<String>,
 }
 
 /// All of it.

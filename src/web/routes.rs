@@ -14,10 +14,10 @@ use crate::domain::access::Role;
 
 use super::{
     access::Caller,
-    actors, approvals, audit, boards, bots, chat, claims, costs,
+    actors, approvals, audit, boards, bots, channels, chat, claims, costs,
     error::{ApiResult, ErrorBody},
-    events, files, health, journal, keys, memories, orders, outbox, projects, schedules, skills, stories,
-    task_files, task_logs, task_orders, tasks, users,
+    events, files, health, journal, keys, memories, orders, outbox, people, projects, schedules, skills,
+    stories, task_files, task_logs, task_orders, tasks, users,
 };
 
 /// All routes. What is not here does not exist, and what is here is in the specification.
@@ -56,8 +56,22 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(outbox::list_outbox)
         .service(outbox::resend)
         .service(health::report)
+        .configure(chats)
         .service(specification)
         .configure(work);
+}
+
+/// Chat platforms, and who may write there.
+fn chats(config: &mut ServiceConfig<'_>) {
+    config
+        .service(channels::list_channels)
+        .service(channels::create_link)
+        .service(channels::telegram_webhook)
+        .service(people::list_pairings)
+        .service(people::answer_pairing)
+        .service(people::list_identities)
+        .service(people::change_identity)
+        .service(people::remove_identity);
 }
 
 /// What coding bots work on.
@@ -139,7 +153,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         .title("Atoll")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "A self-hosted home for AI agents. Every route but /healthz and /readyz needs a key.",
+            "A self-hosted home for AI agents. Every route but /healthz, /readyz and Telegram's webhook needs a key.",
         ))
         .build();
     let components = spec.components.get_or_insert_default();

@@ -111,3 +111,45 @@ async fn a_command_that_is_sent_again_with_its_key_is_not_done_again() {
     assert!(last.contains("marimba") && !last.contains("xylophone"), "{last}");
     assert_eq!(site.value::<i64>("SELECT count(*) FROM inbound WHERE text = '/clear'"), 1);
 }
+
+#[tokio::test]
+async fn a_person_chooses_which_model_answers_and_how_much_they_see() {
+    let [one, two] = ["one", "two"].map(|name| MockModel::start(move |_| Reply::say(name)));
+    let entry = |name: &str, model: &MockModel| {
+        let url = model.openai();
+        format!(
+            "- {{name: {name}, provider: openai-compatible, base_url: '{url}', model: {name}-large, api_key: k}}\n"
+        )
+    };
+    let config = |entries: &[String]| {
+        format!("llm:\n{}agent: {{memory: {{auto_extraction: false}}}}\n", entries.concat())
+    };
+    let both = [entry("one", &one), entry("two", &two)];
+    let site = Site::new(&config(&both));
+    let server = site.start();
+    let user = User::new(&server.base, &site.key("me", "owner"));
+    let shown = user.ask("/model").await;
+    assert!(shown.starts_with("Any of these answers you") && shown.contains("two-large (two)"), "{shown}");
+    assert!(user.ask("/model three").await.starts_with("There is no model `three`."));
+    assert!(user.ask("/model TWO-large").await.starts_with("two-large answers you from now on"));
+    assert!(user.ask("/model").await.contains("two-large (two) ← answers you"));
+    for _ in 0..4 {
+        assert_eq!(user.ask("hello").await, "two");
+    }
+    let other = json!({"message": "hello", "userId": "bob"});
+    let answers = [user.ask_as(other.clone()).await, user.ask_as(other).await];
+    assert!(answers.contains(&"one".to_owned()), "others are not asked to: {answers:?}");
+    drop(server);
+    site.configure(&config(&both[..1]));
+    let server = site.start();
+    let user = User::new(&server.base, &site.key("again", "owner"));
+    assert_eq!(user.ask("hello").await, "one", "a model that is gone is no reason to be silent");
+    assert!(user.ask("/model").await.starts_with("You chose two-large, which is not there any more"));
+    assert!(user.ask("/model default").await.starts_with("Any of the models"));
+    assert!(user.ask("/model").await.starts_with("Any of these answers you"));
+    assert!(user.ask("/verbosity").await.starts_with("It is normal"));
+    assert!(user.ask("/verbosity verbose").await.starts_with("It is verbose"));
+    assert!(user.ask("/verbosity").await.starts_with("It is verbose"));
+    assert_eq!(user.ask("/verbosity loud").await, "/verbosity takes quiet, normal, verbose");
+    assert!(user.ask("/start").await.starts_with("Hello. I am Atoll"));
+}

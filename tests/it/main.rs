@@ -34,6 +34,7 @@ mod jobs;
 mod limits;
 mod memories;
 mod openapi;
+mod people;
 mod prompt;
 mod real_engines;
 mod records;

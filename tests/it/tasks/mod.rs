@@ -3,6 +3,7 @@
 
 mod callbacks;
 mod cli;
+mod commands;
 mod logs;
 mod rest;
 mod schedules;
