@@ -124,12 +124,7 @@ const FIRST: &[Key] = &[
     key("llm[].api_key", Kind::Secret, "", "key; by default from the provider's usual environment variable"),
     key("llm[].base_url", Kind::Url, "", "address of the API; needed by azure and openai-compatible"),
     key("llm[].api_version", Kind::Text, "2024-10-21", "azure: version of the API"),
-    key(
-        "llm[].temperature",
-        Kind::Number(0.0, 2.0),
-        "",
-        "sampling temperature; the provider's own by default",
-    ),
+    key("llm[].temperature", Kind::Number(0.0, 2.0), "", "sampling temperature; by default its own"),
     key("llm[].max_tokens", Kind::Int(1, 1_000_000), "4096", "longest answer, in tokens"),
     key("llm[].timeout_seconds", Kind::Int(1, 3_600), "120", "longest silence of the provider"),
     key("llm[].max_concurrent", Kind::Int(1, 10_000), "64", "most calls at a time"),
