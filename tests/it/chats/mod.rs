@@ -2,6 +2,7 @@
 
 mod conformance;
 mod kills;
+mod links;
 mod stand;
 
 use stand::Stand;

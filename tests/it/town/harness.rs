@@ -313,6 +313,7 @@ impl Town {
             clock: Arc::clone(&clock),
             metrics: Metrics::new().unwrap(),
             placement: Placement::here(),
+            links: None,
             told: None,
         };
         let config = config::parse(config, "town.yaml", &no_env).unwrap();

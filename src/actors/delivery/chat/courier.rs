@@ -17,6 +17,7 @@ use crate::{
     domain::{
         Millis,
         chat::{Content, Failure, Place, Post},
+        file_link::FileLinks,
         ids::ConversationId,
         markup::Flavor,
         outbound::{Before, Body, NewPost, OutboxRow, Sent},
@@ -59,6 +60,7 @@ pub(super) struct Courier {
     pub(super) doors: ChatDoors,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) flavor: Flavor,
+    pub(super) links: Option<FileLinks>,
     pub(super) pace: Mutex<Pace>,
     pub(super) health: Health,
     /// The process is on its way out.
@@ -250,7 +252,8 @@ impl Courier {
                 }
                 Err(Failure::TooLarge(why)) => {
                     let Some(file) = post.content.file.take() else { return Err(Sent::Refused(why)) };
-                    post.content = posting::too_large(&file, self.flavor);
+                    let link = self.links.as_ref().map(|links| links.to(&file.id, self.clock.now()));
+                    post.content = posting::too_large(&file, link.as_deref(), self.flavor);
                 }
                 Err(Failure::Unknown(why)) if marks && repeated => return Err(Sent::Unknown(why)),
                 Err(Failure::Unknown(why)) if marks => {
