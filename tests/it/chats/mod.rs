@@ -4,6 +4,8 @@ mod brought;
 mod conformance;
 mod kills;
 mod stand;
+mod talk;
+mod topics;
 
 use stand::Stand;
 
