@@ -36,6 +36,7 @@ fn message() -> NewInbound {
         speaker: None,
         text: "what is new?".repeat(20),
         attachments: vec![],
+        message: None,
         received_at: 1,
     }
 }

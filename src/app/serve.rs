@@ -39,7 +39,7 @@ use crate::{
     },
     skills::{FolderSkills, SkillPlaces, end_strays},
     store::{StoreError, schema, upkeep},
-    web::{self, HttpServer, LocalKey, WebDoors, WebKit, WebSettings},
+    web::{self, HttpServer, LocalKey, TelegramHook, WebDoors, WebKit, WebSettings},
 };
 
 use super::{
@@ -48,7 +48,8 @@ use super::{
     jobs::Coding,
     models::{Found, ModelsFault, find_models},
     parts::{Base, Doors, Parts},
-    platforms, receptions, report,
+    platforms::{self, Platforms},
+    receptions, report,
 };
 
 /// How long the last lines of jobs' logs may take at the end.
@@ -196,6 +197,7 @@ struct Town {
     metrics: Metrics,
     settings: WebSettings,
     sandboxes: Arc<dyn SandboxCare>,
+    telegram_hook: Option<Arc<dyn TelegramHook>>,
     closing: CancellationToken,
 }
 
@@ -248,11 +250,23 @@ impl Town {
         };
         let transcriber = receptions::transcriber(&config, &files)?;
         let (models, platforms) = (models.models, platforms::of(&config, &files, &clock)?);
+        let Platforms { all: platforms, hook: telegram_hook } = platforms;
         let parts =
             Parts { base, config, models, skills, personas, coding, callbacks, platforms, transcriber };
         let Assembled { root, doors, registry } = assemble(parts);
-        let closing = CancellationToken::new();
-        Ok((Self { doors, registry, files, job_files, clock, metrics, settings, sandboxes, closing }, root))
+        let town = Self {
+            doors,
+            registry,
+            files,
+            job_files,
+            clock,
+            metrics,
+            settings,
+            sandboxes,
+            telegram_hook,
+            closing: CancellationToken::new(),
+        };
+        Ok((town, root))
     }
 
     /// A fresh key for the command line of this machine, for its owner's eyes only.
@@ -272,7 +286,7 @@ impl Town {
                 answers: doors.answers(),
                 reports: doors.reports.clone(),
                 fresh: doors.fresh.clone(),
-                telegram_hook: None,
+                telegram_hook: self.telegram_hook.clone(),
                 subscribe: doors.subscribe.clone(),
                 skills: doors.skills.clone(),
                 providers: doors.providers.clone(),

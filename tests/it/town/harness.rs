@@ -375,6 +375,7 @@ impl Town {
             speaker: None,
             text: text.into(),
             attachments: Vec::new(),
+            message: None,
             received_at: self.clock.now(),
         };
         let taken = self.doors.offer["api"]

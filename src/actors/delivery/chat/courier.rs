@@ -108,13 +108,13 @@ impl Courier {
         work.await.err().unwrap_or(Sent::Done)
     }
 
-    /// What earlier attempts left. A fresh message has no past, but a question must be looked at: it may be closed.
+    /// What is there already. A fresh message has no past, but a question may be closed, and a reply needs what it answers.
     async fn look_back(&self, row: &OutboxRow, cut_off: bool) -> Result<Before, NotPosted> {
         let approval = match &row.message.body {
             Body::Approval { approval, .. } => Some(approval.clone()),
             _ => None,
         };
-        if !cut_off && row.attempts == 0 && approval.is_none() {
+        if !cut_off && row.attempts == 0 && approval.is_none() && !posting::replies(&row.message) {
             return Ok(Before::default());
         }
         let mut tries = 0;
@@ -226,7 +226,11 @@ impl Courier {
             place: errand.place.clone(),
             content,
             key: format!("{}-{part}", errand.row.id),
-            reply_to: None,
+            reply_to: errand
+                .before
+                .asked
+                .clone()
+                .filter(|_| part == 0 && posting::replies(&errand.row.message)),
             silent: false,
         };
         let mut repeated = false;
