@@ -22,14 +22,15 @@ use crate::{
         outbound::{Before, Body, NewPost, OutboxRow, Sent},
         pace::Pace,
         posting::{self, Topic},
+        retry::backoff,
     },
     ports::{channel::Resend, clock::Clock, platform::Platform},
 };
 
 use super::health::Health;
 
-/// Wait after the first attempt that failed; twice as long after each one more, up to [`LONGEST_PAUSE`].
-const PAUSE: u64 = 1_000;
+/// First and longest pause before something is tried again, in milliseconds.
+const PAUSE: u64 = 1_500;
 const LONGEST_PAUSE: u64 = 120_000;
 
 /// Whom a courier talks to.
@@ -73,16 +74,23 @@ struct Errand<'a> {
     row: &'a OutboxRow,
     place: Place,
     before: Before,
-    /// The part after those that were posted may have been posted by an earlier run.
-    doubtful: bool,
+    /// An earlier run may have posted one part more than it noted.
+    cut_off: bool,
     last: u32,
+}
+
+impl Errand<'_> {
+    /// The first part that is not noted is the one at which an earlier run was cut off.
+    fn is_doubtful(&self, part: u32) -> bool {
+        self.cut_off && (0..part).all(|earlier| self.before.parts.contains_key(&earlier))
+    }
 }
 
 impl Courier {
     /// Brings a message there, and says what came of it. `draft` is the message that shows it already.
     pub(super) async fn deliver(&self, row: &OutboxRow, cut_off: bool, draft: Option<String>) -> Sent {
         let work = async {
-            let mut before = self.look_back(row, cut_off).await?;
+            let mut before = self.look_back(row).await?;
             before.draft = draft.or(before.draft);
             if let Body::Decided { message, preview, status, by, reason, .. } = &row.message.body {
                 let content =
@@ -98,7 +106,7 @@ impl Courier {
                 row,
                 place,
                 before,
-                doubtful: cut_off,
+                cut_off,
                 last: u32::try_from(contents.len()).unwrap_or(u32::MAX).saturating_sub(1),
             };
             self.post_all(errand, contents).await
@@ -106,15 +114,12 @@ impl Courier {
         work.await.err().unwrap_or(Sent::Done)
     }
 
-    /// What earlier attempts left. A fresh message has no past, but a question must be looked at: it may be closed.
-    async fn look_back(&self, row: &OutboxRow, cut_off: bool) -> Result<Before, NotPosted> {
+    /// What earlier attempts left, of this run or another one; an answer may be shown already, a question may be closed.
+    async fn look_back(&self, row: &OutboxRow) -> Result<Before, NotPosted> {
         let approval = match &row.message.body {
             Body::Approval { approval, .. } => Some(approval.clone()),
             _ => None,
         };
-        if !cut_off && row.attempts == 0 && approval.is_none() {
-            return Ok(Before::default());
-        }
         let mut tries = 0;
         loop {
             let (outbox, answers) = (row.id, row.message.answers.clone());
@@ -159,11 +164,10 @@ impl Courier {
     async fn post_all(&self, errand: Errand<'_>, contents: Vec<Content>) -> Result<(), NotPosted> {
         let mut unknown = None;
         for (part, content) in (0..).zip(contents) {
-            if errand.before.parts.len() > part as usize {
-                continue;
-            }
-            let posted = match (&errand.before.draft, part) {
-                (Some(draft), 0) => self.finish_draft(&errand, draft.clone(), content).await,
+            let known = errand.before.parts.get(&part);
+            let posted = match (known, &errand.before.draft) {
+                (Some(Some(_)), _) => Ok(()),
+                (None, Some(draft)) if part == 0 => self.finish_draft(&errand, draft.clone(), content).await,
                 _ => self.post(&errand, part, content).await,
             };
             match posted {
@@ -218,7 +222,11 @@ impl Courier {
     }
 
     async fn post(&self, errand: &Errand<'_>, part: u32, content: Content) -> Result<(), NotPosted> {
-        let doubtful = errand.doubtful && errand.before.parts.len() == part as usize;
+        let begun_again = errand.before.parts.contains_key(&part);
+        if begun_again && errand.cut_off {
+            return Err(Sent::Unknown("it was sent twice, and it is not known whether it arrived".into()));
+        }
+        let doubtful = begun_again || errand.is_doubtful(part);
         let marks = self.platform.abilities().resend == Resend::Marked;
         let mut post = Post {
             place: errand.place.clone(),
@@ -267,9 +275,7 @@ impl Courier {
 
     /// A part is posted a second time, marked; never a third time.
     async fn repeat(&self, errand: &Errand<'_>, part: u32, post: &mut Post) -> Result<(), NotPosted> {
-        if !self.note(errand, part, None).await? {
-            return Err(Sent::Unknown("it was sent twice, and it is not known whether it arrived".into()));
-        }
+        self.note(errand, part, None).await?;
         post.content = posting::marked(std::mem::take(&mut post.content));
         Ok(())
     }
@@ -279,10 +285,10 @@ impl Courier {
         if part == errand.last && errand.before.approval.is_none() {
             return Ok(());
         }
-        self.note(errand, part, Some(message.to_owned())).await.map(drop)
+        self.note(errand, part, Some(message.to_owned())).await
     }
 
-    async fn note(&self, errand: &Errand<'_>, part: u32, message: Option<String>) -> Result<bool, NotPosted> {
+    async fn note(&self, errand: &Errand<'_>, part: u32, message: Option<String>) -> Result<(), NotPosted> {
         let approval = errand.before.approval.as_ref().filter(|_| part == errand.last);
         let post = NewPost {
             outbox: errand.row.id,
@@ -295,27 +301,31 @@ impl Courier {
         let mut tries = 0;
         loop {
             match self.doors.record_post.ask(RecordPost { post: post.clone() }).await {
-                Ok(fresh) => return Ok(fresh),
+                Ok(()) => return Ok(()),
                 Err(error) => self.wait(&mut tries, error.to_string()).await?,
             }
         }
     }
 
-    /// Waits until it is this chat's turn.
+    /// Waits until it is this chat's turn. Meanwhile the platform may ask for more patience: then it takes another turn, so
+    /// that not all who waited go on at once when that is over.
     pub(super) async fn turn(&self, place: &Place) -> Result<(), NotPosted> {
-        let now = self.clock.now();
-        let wait = self.pace.lock().map_or(0, |mut pace| pace.next(&place.chat, is_group(place), now));
-        if wait > 0 {
-            self.pause(wait).await?;
-        }
-        // Meanwhile the platform may have asked for more patience.
         loop {
             let now = self.clock.now();
-            match self.pace.lock().map_or(0, |pace| pace.held(&place.chat, now)) {
-                0 => return Ok(()),
-                held => self.pause(held).await?,
+            let wait = self.pace.lock().map_or(0, |mut pace| pace.next(&place.chat, is_group(place), now));
+            if wait > 0 {
+                self.pause(wait).await?;
+            }
+            if self.held(place) == 0 {
+                return Ok(());
             }
         }
+    }
+
+    /// Milliseconds for which the platform wants nothing here.
+    pub(super) fn held(&self, place: &Place) -> Millis {
+        let now = self.clock.now();
+        self.pace.lock().map_or(0, |pace| pace.held(&place.chat, now))
     }
 
     /// Takes a slot when one is free now, and says else how long there is none.
@@ -370,12 +380,10 @@ impl Courier {
     }
 
     async fn wait(&self, tries: &mut u32, why: String) -> Result<(), NotPosted> {
-        let pause = PAUSE.saturating_mul(1 << (*tries).min(16)).min(LONGEST_PAUSE);
         *tries += 1;
+        let pause = backoff(*tries, PAUSE, LONGEST_PAUSE, self.clock.dice());
         tracing::debug!(why, pause, "a message waits to be posted");
-        // Up to half of it by chance, so that not all come back at once.
-        let by_chance = self.clock.fresh() % u128::from(pause / 2 + 1);
-        self.pause(i64::try_from(pause + by_chance as u64).unwrap_or(i64::MAX)).await
+        self.pause(i64::try_from(pause).unwrap_or(i64::MAX)).await
     }
 
     async fn pause(&self, ms: Millis) -> Result<(), NotPosted> {
