@@ -113,6 +113,8 @@ pub struct OutboxRow {
     pub message: NewOutbox,
     /// How often it was tried.
     pub attempts: u32,
+    /// When it was stored.
+    pub created_at: Millis,
 }
 
 /// What earlier attempts at a message left at a chat platform.

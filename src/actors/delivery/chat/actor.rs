@@ -62,6 +62,8 @@ pub struct ChatKit {
     pub subscribe: Door<Subscribe>,
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
+    /// Nobody waits any more for what is not on its way yet.
+    pub ending: CancellationToken,
 }
 
 /// The actor.
@@ -82,7 +84,7 @@ pub struct ChatDelivery {
 impl ChatDelivery {
     /// The delivery of one platform.
     pub fn new(life: Life, kit: ChatKit) -> Self {
-        let ChatKit { platform, flavor, pace, doors, subscribe, clock } = kit;
+        let ChatKit { platform, flavor, pace, doors, subscribe, clock, ending } = kit;
         let courier = Arc::new(Courier {
             platform,
             doors,
@@ -90,7 +92,7 @@ impl ChatDelivery {
             flavor,
             pace: Mutex::new(pace),
             health: Health::default(),
-            stop: CancellationToken::new(),
+            stop: ending,
         });
         Self {
             life,

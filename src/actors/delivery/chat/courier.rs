@@ -1,9 +1,6 @@
 //! Brings one stored message to a chat platform, however long that takes: paced, in parts, each of them once.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
@@ -22,16 +19,15 @@ use crate::{
         outbound::{Before, Body, NewPost, OutboxRow, Sent},
         pace::Pace,
         posting::{self, Topic},
-        retry::backoff,
     },
     ports::{channel::Resend, clock::Clock, platform::Platform},
 };
 
 use super::health::Health;
 
-/// First and longest pause before something is tried again, in milliseconds.
-const PAUSE: u64 = 1_500;
-const LONGEST_PAUSE: u64 = 120_000;
+/// How long a platform is trusted to know a key again, in milliseconds. Discord says "the past few minutes"
+/// (<https://docs.discord.com/developers/resources/message#create-message>).
+const KNOWN: Millis = 120_000;
 
 /// Whom a courier talks to.
 #[derive(Clone)]
@@ -67,7 +63,7 @@ pub(super) struct Courier {
 }
 
 /// Why a message, or a part of it, is not posted. It is what the outbox is told.
-type NotPosted = Sent;
+pub(super) type NotPosted = Sent;
 
 /// What is under way.
 struct Errand<'a> {
@@ -227,7 +223,6 @@ impl Courier {
             return Err(Sent::Unknown("it was sent twice, and it is not known whether it arrived".into()));
         }
         let doubtful = begun_again || errand.is_doubtful(part);
-        let marks = self.platform.abilities().resend == Resend::Marked;
         let mut post = Post {
             place: errand.place.clone(),
             content,
@@ -236,7 +231,9 @@ impl Courier {
             silent: false,
         };
         let mut repeated = false;
-        if doubtful && marks {
+        // When it may have been posted for the first time.
+        let since = if errand.cut_off { errand.row.created_at } else { self.clock.now() };
+        if doubtful && self.marks(since) {
             self.repeat(errand, part, &mut post).await?;
             repeated = true;
         }
@@ -260,8 +257,8 @@ impl Courier {
                     let Some(file) = post.content.file.take() else { return Err(Sent::Refused(why)) };
                     post.content = posting::too_large(&file, self.flavor);
                 }
-                Err(Failure::Unknown(why)) if marks && repeated => return Err(Sent::Unknown(why)),
-                Err(Failure::Unknown(why)) if marks => {
+                Err(Failure::Unknown(why)) if repeated => return Err(Sent::Unknown(why)),
+                Err(Failure::Unknown(why)) if self.marks(since) => {
                     self.repeat(errand, part, &mut post).await?;
                     repeated = true;
                     self.wait(&mut tries, why).await?;
@@ -271,6 +268,12 @@ impl Courier {
                 Err(failure) => self.bear(&post.place, failure, &mut tries).await?,
             }
         }
+    }
+
+    /// Whether something that is posted again may be there twice: the platform knows no keys, or may have forgotten this one.
+    fn marks(&self, since: Millis) -> bool {
+        let is_old = self.clock.now() - since > KNOWN;
+        self.platform.abilities().resend == Resend::Marked || is_old
     }
 
     /// A part is posted a second time, marked; never a third time.
@@ -307,37 +310,6 @@ impl Courier {
         }
     }
 
-    /// Waits until it is this chat's turn. Meanwhile the platform may ask for more patience: then it takes another turn, so
-    /// that not all who waited go on at once when that is over.
-    pub(super) async fn turn(&self, place: &Place) -> Result<(), NotPosted> {
-        loop {
-            let now = self.clock.now();
-            let wait = self.pace.lock().map_or(0, |mut pace| pace.next(&place.chat, is_group(place), now));
-            if wait > 0 {
-                self.pause(wait).await?;
-            }
-            if self.held(place) == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Milliseconds for which the platform wants nothing here.
-    pub(super) fn held(&self, place: &Place) -> Millis {
-        let now = self.clock.now();
-        self.pace.lock().map_or(0, |pace| pace.held(&place.chat, now))
-    }
-
-    /// Takes a slot when one is free now, and says else how long there is none.
-    pub(super) fn spare(&self, place: &Place) -> Millis {
-        let now = self.clock.now();
-        let Ok(mut pace) = self.pace.lock() else { return 0 };
-        match pace.wait(&place.chat, is_group(place), now) {
-            0 => pace.next(&place.chat, is_group(place), now),
-            wait => wait,
-        }
-    }
-
     /// Removes a message; false when it is not known whether it is gone.
     pub(super) async fn take_away(&self, place: &Place, message: &str) -> bool {
         if self.turn(place).await.is_err() {
@@ -371,31 +343,4 @@ impl Courier {
             Failure::Unchanged => Err(Sent::Refused("nothing to change".into())),
         }
     }
-
-    pub(super) fn hold(&self, place: &Place, after_ms: u64, chat_only: bool) {
-        let until = self.clock.now().saturating_add(i64::try_from(after_ms).unwrap_or(Millis::MAX));
-        if let Ok(mut pace) = self.pace.lock() {
-            pace.hold(chat_only.then_some(place.chat.as_str()), until);
-        }
-    }
-
-    async fn wait(&self, tries: &mut u32, why: String) -> Result<(), NotPosted> {
-        *tries += 1;
-        let pause = backoff(*tries, PAUSE, LONGEST_PAUSE, self.clock.dice());
-        tracing::debug!(why, pause, "a message waits to be posted");
-        self.pause(i64::try_from(pause).unwrap_or(i64::MAX)).await
-    }
-
-    async fn pause(&self, ms: Millis) -> Result<(), NotPosted> {
-        let left = || Sent::Later { after_ms: 0, why: "shutting down before it was sent".into() };
-        tokio::select! {
-            () = self.stop.cancelled() => Err(left()),
-            () = tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())) => Ok(()),
-        }
-    }
-}
-
-/// Telegram's ids of groups are negative; nobody else makes a difference.
-fn is_group(place: &Place) -> bool {
-    place.chat.starts_with('-')
 }

@@ -248,6 +248,7 @@ impl Bench {
             },
             subscribe: door(&neighbour, &vitals),
             clock: Arc::clone(&clock),
+            ending: CancellationToken::new(),
         };
         Self { clock, delivery: ChatDelivery::new(life, kit).start(), vitals, world }
     }
@@ -294,6 +295,7 @@ fn answer(id: i64, chat: &str, text: &str) -> OutboxRow {
             body: Body::Answer { text: text.into(), files: Vec::new(), outcome: Outcome::Answered },
         },
         attempts: 0,
+        created_at: 0,
     }
 }
 
@@ -397,6 +399,14 @@ async fn where_the_platform_knows_a_post_again_it_is_posted_until_it_answers() {
     let bench = Bench::new(World { failures, ..World::default() }, Resend::Safe);
     assert_eq!(bench.deliver(answer(1, "42", "hello"), true).await, Sent::Done);
     assert_eq!(bench.shown(), ["hello"]);
+}
+
+#[actix::test]
+async fn a_platform_that_may_have_forgotten_a_post_is_given_it_once_more_and_marked() {
+    let bench = Bench::new(World::default(), Resend::Safe);
+    pass(600_000).await;
+    assert_eq!(bench.deliver(answer(1, "42", "hello"), true).await, Sent::Done);
+    assert_eq!(bench.shown(), ["(once more, for it may not have arrived)\nhello"]);
 }
 
 #[actix::test]
