@@ -41,6 +41,7 @@ pub(super) fn deliveries(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
                 doors: chat_doors(&doors),
                 subscribe: doors.subscribe.clone(),
                 clock: Arc::clone(&kit.base.clock),
+                ending: doors.ending.clone(),
             };
             let addr = kit.base.placement.start(Role::Here, move |_| ChatDelivery::new(life, chat));
             open.open(addr.clone().recipient(), vitals);
