@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    actors::reception::Offers,
     channels::{
         discord::{Discord, DiscordSettings},
         telegram::{BadSettings, Pauses, Telegram, TelegramSettings, Webhook},
@@ -15,11 +16,13 @@ use crate::{
     ports::{clock::Clock, files::Files, platform::Platform},
 };
 
+use super::parts::Doors;
+
 /// Their own places: no other is asked for with these.
 const TELEGRAM_API: &str = "https://api.telegram.org";
 const DISCORD_API: &str = "https://discord.com/api/v10";
 
-/// All that are switched on.
+/// All that are switched on. Their doors may still be closed.
 ///
 /// # Errors
 /// [`BadSettings`] when no call could ever be made with what the configuration says.
@@ -27,6 +30,7 @@ pub(super) fn of(
     config: &Config,
     files: &Arc<dyn Files>,
     clock: &Arc<dyn Clock>,
+    doors: &Doors,
 ) -> Result<Vec<Arc<dyn Platform>>, BadSettings> {
     let chosen = |name: &str| config.chats.get(name).filter(|chat| chat.enabled);
     let mut all: Vec<Arc<dyn Platform>> = Vec::new();
@@ -34,7 +38,7 @@ pub(super) fn of(
         all.push(Arc::new(Telegram::new(telegram(chat), Arc::clone(files), Arc::clone(clock))?));
     }
     if let Some(chat) = chosen(DISCORD) {
-        all.push(Arc::new(Discord::new(discord(chat), Arc::clone(files), Arc::clone(clock))));
+        all.push(Arc::new(Discord::new(discord(chat, doors), Arc::clone(files), Arc::clone(clock))));
     }
     Ok(all)
 }
@@ -56,13 +60,19 @@ fn telegram(chat: &Chat) -> TelegramSettings {
     }
 }
 
-fn discord(chat: &Chat) -> DiscordSettings {
+fn discord(chat: &Chat, doors: &Doors) -> DiscordSettings {
+    let completer = Offers {
+        channel: DISCORD,
+        rules: chat.rules.clone(),
+        recognise: doors.db.read.recognise.clone(),
+        suggest: doors.suggest[DISCORD].clone(),
+    };
     DiscordSettings {
         token: chat.token.clone(),
         api_url: another(&chat.api_url, DISCORD_API),
         gateway_url: chat.gateway_url.clone(),
         menu: MENU,
-        completer: None,
+        completer: Some(Arc::new(completer)),
     }
 }
 

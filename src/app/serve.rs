@@ -231,10 +231,11 @@ impl Town {
             told,
         };
         let transcriber = receptions::transcriber(&config, &files)?;
-        let (models, platforms) = (models.models, platforms::of(&config, &files, &clock)?);
+        let doors = Doors::closed();
+        let (models, platforms) = (models.models, platforms::of(&config, &files, &clock, &doors)?);
         let parts =
             Parts { base, config, models, skills, personas, coding, callbacks, platforms, transcriber };
-        let Assembled { root, doors, registry } = assemble(parts);
+        let Assembled { root, doors, registry } = assemble(parts, doors);
         let closing = CancellationToken::new();
         Ok((Self { doors, registry, files, job_files, clock, metrics, settings, sandboxes, closing }, root))
     }

@@ -262,7 +262,7 @@ fn is_urgent(event: &Event) -> bool {
     };
     matches!(
         command::parse(words),
-        Some(Ok(Command::Cancel | Command::Stop | Command::Approve(_) | Command::Reject(..)))
+        Some(Ok(Command::Cancel(_) | Command::Stop | Command::Approve(_) | Command::Reject(..)))
     )
 }
 

@@ -1,6 +1,6 @@
 //! The way in from one chat platform: keeps it listening, decides who is let in, takes along what they brought, and
 //! offers it to the channel's intake. `receive` is the way of one thing that came in, `files` fetches, `codes` lets
-//! people in, `taps` answers questions. Conversations do not wait for each other, and what ends work waits for nobody.
+//! people in, `taps` answers questions, `offers` says what may be typed. Conversations do not wait for each other, and what ends work waits for nobody.
 
 mod actor;
 mod codes;
@@ -8,6 +8,7 @@ mod files;
 mod kit;
 mod listen;
 pub mod messages;
+mod offers;
 mod receive;
 mod taps;
 
@@ -16,3 +17,4 @@ mod tests;
 
 pub use actor::Reception;
 pub use kit::{Kinds, ReceptionDoors, ReceptionKit, ReceptionSettings};
+pub use offers::Offers;

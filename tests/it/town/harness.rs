@@ -321,17 +321,20 @@ impl Town {
         let files: Arc<dyn Files> = Arc::new(HomeFiles::new(home.files(), Arc::clone(&base.clock)));
         let env = Arc::new(|_: &str| None);
         let coding = Coding::open(&home, &config, env, &base.clock, &files, &models).unwrap();
-        let Assembled { root, doors, registry } = assemble(Parts {
-            base,
-            config,
-            models,
-            coding,
-            callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, None, clock.clone())),
-            skills: Arc::new(shed),
-            personas: Arc::new(stage),
-            platforms,
-            transcriber: None,
-        });
+        let Assembled { root, doors, registry } = assemble(
+            Parts {
+                base,
+                config,
+                models,
+                coding,
+                callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, None, clock.clone())),
+                skills: Arc::new(shed),
+                personas: Arc::new(stage),
+                platforms,
+                transcriber: None,
+            },
+            Doors::closed(),
+        );
         let root = Root::new(root).start();
         Self {
             doors,
