@@ -186,7 +186,12 @@ impl FakeDiscord {
 
     /// What was offered to somebody who types.
     pub(crate) fn offered(&self, interaction: u64) -> Vec<String> {
-        self.interaction(interaction).choices
+        self.interaction(interaction).choices.into_iter().map(|(value, _)| value).collect()
+    }
+
+    /// The same, as it is shown.
+    pub(crate) fn offered_labels(&self, interaction: u64) -> Vec<String> {
+        self.interaction(interaction).choices.into_iter().map(|(_, label)| label).collect()
     }
 
     /// A channel as a person sees it.
