@@ -190,3 +190,25 @@ fn buttons(approval: &Approval) -> Vec<Vec<Button>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Telegram takes 4096 UTF-16 units, and a part that may not have arrived goes out once more with a mark.
+    #[test]
+    fn a_full_part_that_goes_out_a_second_time_still_fits() {
+        for text in ["word ".repeat(3_000), "x".repeat(9_000), "😀".repeat(5_000)] {
+            let contents: Vec<Content> = parts(&text, Flavor::Telegram).into_iter().map(content).collect();
+            assert!(contents.len() > 2);
+            let last = contents.len() - 1;
+            for (at, content) in contents.into_iter().enumerate() {
+                let marked = marked(content);
+                for words in [&marked.plain, &marked.markup] {
+                    assert!(words.encode_utf16().count() <= 4_096, "{}", words.len());
+                }
+                assert!(at == last || marked.plain.encode_utf16().count() > 3_000, "or it proves nothing");
+            }
+        }
+    }
+}

@@ -17,6 +17,8 @@ pub enum Flavor {
 
 /// UTF-16 units that a message of Telegram may have after its entities were parsed.
 const TELEGRAM_LIMIT: usize = 4096;
+/// How many of them stay free, for what is put before a message that goes out a second time.
+const TELEGRAM_FREE: usize = 64;
 /// Bytes of HTML in one message; Telegram's own server refuses more than 32 768 before it parses them.
 const TELEGRAM_BYTES: usize = 30_000;
 /// Entities that Telegram keeps in one message; formatting after them is dropped, the address of a link with it.
@@ -28,7 +30,7 @@ impl Flavor {
     /// The most that one message holds, in what [`Flavor::size`] counts.
     pub(super) fn limit(self) -> Option<usize> {
         match self {
-            Self::Telegram => Some(TELEGRAM_LIMIT),
+            Self::Telegram => Some(TELEGRAM_LIMIT - TELEGRAM_FREE),
             Self::Discord => Some(DISCORD_LIMIT),
             Self::Plain => None,
         }
