@@ -26,6 +26,7 @@ use crate::{
     config::Config,
     domain::{
         chat::PLATFORMS,
+        file_link::FileLinks,
         outbound::{CALLBACK_CHANNEL, STREAM_CHANNELS},
         webhook::Kind,
     },
@@ -50,6 +51,8 @@ pub struct Base {
     pub metrics: Metrics,
     /// On which threads.
     pub placement: Placement,
+    /// Links to files, when people can reach the server.
+    pub links: Option<FileLinks>,
     /// What the webhook is told of what is written; `None` when there is none.
     pub told: Option<BTreeSet<Kind>>,
 }

@@ -60,7 +60,7 @@ impl ApiStand {
     fn show(&self, person: &str, text: String, buttons: Vec<(String, String)>) {
         self.with(|book| {
             book.count += 1;
-            let seen = Seen { id: book.count, text, buttons };
+            let seen = Seen { id: book.count, text, buttons, reply_to: None };
             book.seen.entry(person.to_owned()).or_default().push(seen);
         });
     }

@@ -2,12 +2,16 @@
 //! are to the bot: Telegram, Discord, REST, the terminal.
 
 mod api;
+mod brought;
 mod conformance;
 mod keys;
 mod kills;
+mod links;
 mod lives;
 mod stand;
+mod talk;
 mod terminal;
+mod topics;
 
 pub(crate) use lives::all_kills;
 use stand::Stand;

@@ -13,6 +13,8 @@ pub(super) struct Seen {
     pub text: String,
     /// Labels and what they stand for.
     pub buttons: Vec<(String, String)>,
+    /// The message that it is a reply to.
+    pub reply_to: Option<u64>,
 }
 
 /// A way to the bot, as those use it who are on it.
@@ -64,8 +66,8 @@ pub(super) trait Platform: Stand {
 
     /// The platform's id of somebody.
     fn id(&self, person: &str) -> String;
-    /// Somebody writes where others read along; to the bot, or not.
-    fn say_in_group(&self, person: &str, text: &str, to_bot: bool);
+    /// Somebody writes where others read along; to the bot, or not. Gives the message.
+    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) -> u64;
     /// What the bot shows in the group.
     fn seen_in_group(&self) -> Vec<Seen>;
     /// Nobody can be reached for so many calls.
@@ -142,10 +144,10 @@ impl Platform for FakeTelegram {
         number(person).to_string()
     }
 
-    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) {
+    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) -> u64 {
         self.name(number(person), person);
         let text = if to_bot { format!("@AtollBot {text}") } else { text.to_owned() };
-        FakeTelegram::say(self, GROUP, number(person), &text);
+        FakeTelegram::say(self, GROUP, number(person), &text).unsigned_abs()
     }
 
     fn seen_in_group(&self) -> Vec<Seen> {
@@ -162,6 +164,7 @@ fn seen_at(telegram: &FakeTelegram, chat: i64) -> Vec<Seen> {
         id: shown.id.unsigned_abs(),
         text: shown.text,
         buttons: shown.buttons.into_iter().flatten().collect(),
+        reply_to: shown.reply_to.map(i64::unsigned_abs),
     };
     telegram.said(chat).into_iter().map(seen).collect()
 }
@@ -238,11 +241,11 @@ impl Platform for DiscordStand {
         self.fake.user(person).to_string()
     }
 
-    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) {
+    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) -> u64 {
         if to_bot {
-            self.fake.mention(self.group, person, text);
+            self.fake.mention(self.group, person, text)
         } else {
-            self.fake.say(self.group, person, text);
+            self.fake.say(self.group, person, text)
         }
     }
 
@@ -261,6 +264,7 @@ fn seen_in(discord: &FakeDiscord, channel: u64) -> Vec<Seen> {
         id: shown.id,
         text: shown.content,
         buttons: shown.buttons.into_iter().flatten().collect(),
+        reply_to: shown.reply_to,
     })
     .collect()
 }

@@ -42,7 +42,7 @@ impl TerminalStand {
     fn show(&self, person: &str, text: &str, buttons: Vec<(String, String)>) {
         self.with(|book| {
             book.count += 1;
-            let seen = Seen { id: book.count, text: text.to_owned(), buttons };
+            let seen = Seen { id: book.count, text: text.to_owned(), buttons, reply_to: None };
             book.seen.entry(person.to_owned()).or_default().push(seen);
         });
     }

@@ -313,6 +313,7 @@ impl Town {
             clock: Arc::clone(&clock),
             metrics: Metrics::new().unwrap(),
             placement: Placement::here(),
+            links: None,
             told: None,
         };
         let config = config::parse(config, "town.yaml", &no_env).unwrap();
@@ -374,6 +375,7 @@ impl Town {
             speaker: None,
             text: text.into(),
             attachments: Vec::new(),
+            message: None,
             received_at: self.clock.now(),
         };
         let taken = self.doors.offer["api"]

@@ -17,6 +17,7 @@ use crate::{
     domain::{
         Millis,
         chat::{Content, Failure, Place, Post},
+        file_link::FileLinks,
         ids::ConversationId,
         markup::Flavor,
         outbound::{Before, Body, NewPost, OutboxRow, Sent},
@@ -59,6 +60,7 @@ pub(super) struct Courier {
     pub(super) doors: ChatDoors,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) flavor: Flavor,
+    pub(super) links: Option<FileLinks>,
     pub(super) pace: Mutex<Pace>,
     pub(super) health: Health,
     /// The process is on its way out.
@@ -106,13 +108,13 @@ impl Courier {
         work.await.err().unwrap_or(Sent::Done)
     }
 
-    /// What earlier attempts left. A fresh message has no past, but a question must be looked at: it may be closed.
+    /// What is there already. A fresh message has no past, but a question may be closed, and a reply needs what it answers.
     async fn look_back(&self, row: &OutboxRow, cut_off: bool) -> Result<Before, NotPosted> {
         let approval = match &row.message.body {
             Body::Approval { approval, .. } => Some(approval.clone()),
             _ => None,
         };
-        if !cut_off && row.attempts == 0 && approval.is_none() {
+        if !cut_off && row.attempts == 0 && approval.is_none() && !posting::replies(&row.message) {
             return Ok(Before::default());
         }
         let mut tries = 0;
@@ -224,7 +226,11 @@ impl Courier {
             place: errand.place.clone(),
             content,
             key: format!("{}-{part}", errand.row.id),
-            reply_to: None,
+            reply_to: errand
+                .before
+                .asked
+                .clone()
+                .filter(|_| part == 0 && posting::replies(&errand.row.message)),
             silent: false,
         };
         let mut repeated = false;
@@ -250,7 +256,8 @@ impl Courier {
                 }
                 Err(Failure::TooLarge(why)) => {
                     let Some(file) = post.content.file.take() else { return Err(Sent::Refused(why)) };
-                    post.content = posting::too_large(&file, self.flavor);
+                    let link = self.links.as_ref().map(|links| links.to(&file.id, self.clock.now()));
+                    post.content = posting::too_large(&file, link.as_deref(), self.flavor);
                 }
                 Err(Failure::Unknown(why)) if marks && repeated => return Err(Sent::Unknown(why)),
                 Err(Failure::Unknown(why)) if marks => {
