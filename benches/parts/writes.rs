@@ -63,6 +63,7 @@ pub(crate) fn group_commit() {
                 clock: Arc::new(SystemClock),
                 metrics: Metrics::new().unwrap(),
                 placement: Placement::threads(1, 1),
+                links: None,
                 told: None,
             };
             let assembled = assemble_store(&base);

@@ -25,6 +25,8 @@ use crate::{
         access::{hash_key, key_text},
         audit::Act,
         chat::PLATFORMS,
+        file_link::FileLinks,
+        skill::hex,
     },
     home::{Home, HomeFiles, HomeJobFiles, HomePersonas, Lock, LockFault},
     net::{BuildError, Clients, install_tls},
@@ -174,6 +176,17 @@ async fn run(
     Ok(())
 }
 
+/// Links to files, when people can reach this server. What signs them is made once.
+fn file_links(home: &Home, config: &Config, clock: &dyn Clock) -> Result<Option<FileLinks>, ServeError> {
+    let Some(base) = &config.server.public_url else { return Ok(None) };
+    let path = home.link_key_file();
+    if !path.exists() {
+        home.write(&path, &hex(&clock.secret()?))?;
+    }
+    let key = hash_key(std::fs::read_to_string(&path)?.trim());
+    Ok(Some(FileLinks::new(base, key)))
+}
+
 /// What the server holds beside its actors.
 struct Town {
     doors: Doors,
@@ -210,8 +223,10 @@ impl Town {
         let env = Arc::new(|name: &str| std::env::var(name).ok());
         let coding = Coding::open(home, &config, env, &clock, &files, &models.models)?;
         let (job_files, sandboxes) = (Arc::clone(&coding.files), Arc::clone(&coding.sandboxes));
+        let links = file_links(home, &config, &*clock)?;
         let settings = WebSettings {
             server: config.server.clone(),
+            links: links.clone(),
             private_callbacks: config.jobs.private_callbacks,
             signs_callbacks: !config.webhook_secret.is_empty(),
             planned: config.planned.clone(),
@@ -230,6 +245,7 @@ impl Town {
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
             placement: Placement::threads(STORE_THREADS, cores()),
+            links,
             told,
         };
         let transcriber = receptions::transcriber(&config, &files)?;

@@ -111,14 +111,14 @@ pub fn decided(
     parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
 }
 
-/// The words that stand for a file that the platform does not take.
-pub fn too_large(file: &FileRef, flavor: Flavor) -> Content {
-    let mib = file.size.div_ceil(1 << 20);
-    let words = format!(
-        "{} ({mib} MiB) is too large to be sent here; `GET /api/files/{}` gives it, and the panel does.",
-        plain(&file.name),
-        file.id
-    );
+/// The words that stand for a file that the platform does not take, with a link to it where there is one.
+pub fn too_large(file: &FileRef, link: Option<&str>, flavor: Flavor) -> Content {
+    let (name, mib) = (plain(&file.name), file.size.div_ceil(1 << 20));
+    let way = match link {
+        Some(link) => format!("for a day it is at {link}"),
+        None => format!("`GET /api/files/{}` gives it.", file.id),
+    };
+    let words = format!("{name} ({mib} MiB) is too large to be sent here; {way}");
     parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
 }
 

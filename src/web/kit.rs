@@ -26,6 +26,7 @@ use crate::{
     config,
     domain::{
         access::Principal,
+        file_link::FileLinks,
         rate::{Buckets, Lockout},
     },
     ports::{clock::Clock, files::Files, job_files::JobFiles, metrics::Metrics, sandbox_care::SandboxCare},
@@ -100,6 +101,8 @@ pub struct LocalKey {
 pub struct WebSettings {
     /// The server's part.
     pub server: config::Server,
+    /// Links to files, when people can reach the server.
+    pub links: Option<FileLinks>,
     /// Callbacks of tasks may go to addresses that are not public.
     pub private_callbacks: bool,
     /// There is a secret to sign them with.

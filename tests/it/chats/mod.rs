@@ -3,6 +3,7 @@
 mod brought;
 mod conformance;
 mod kills;
+mod links;
 mod stand;
 mod talk;
 mod topics;
