@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::{
+    actors::reception::Offers,
     channels::{
         discord::{Discord, DiscordSettings},
         telegram::{BadSettings, HookRefused, Pauses, Telegram, TelegramSettings, Webhook},
@@ -18,6 +19,8 @@ use crate::{
     web::{Brought, TelegramHook},
 };
 
+use super::parts::Doors;
+
 /// Their own places: no other is asked for with these.
 const TELEGRAM_API: &str = "https://api.telegram.org";
 const DISCORD_API: &str = "https://discord.com/api/v10";
@@ -30,7 +33,7 @@ pub(super) struct Platforms {
     pub(super) hook: Option<Arc<dyn TelegramHook>>,
 }
 
-/// All that are switched on.
+/// All that are switched on. Their doors may still be closed.
 ///
 /// # Errors
 /// [`BadSettings`] when no call could ever be made with what the configuration says.
@@ -38,6 +41,7 @@ pub(super) fn of(
     config: &Config,
     files: &Arc<dyn Files>,
     clock: &Arc<dyn Clock>,
+    doors: &Doors,
 ) -> Result<Platforms, BadSettings> {
     let chosen = |name: &str| config.chats.get(name).filter(|chat| chat.enabled);
     let mut found = Platforms::default();
@@ -49,7 +53,7 @@ pub(super) fn of(
         found.all.push(telegram);
     }
     if let Some(chat) = chosen(DISCORD) {
-        found.all.push(Arc::new(Discord::new(discord(chat), Arc::clone(files), Arc::clone(clock))));
+        found.all.push(Arc::new(Discord::new(discord(chat, doors), Arc::clone(files), Arc::clone(clock))));
     }
     Ok(found)
 }
@@ -91,13 +95,19 @@ fn telegram(chat: &Chat) -> TelegramSettings {
     }
 }
 
-fn discord(chat: &Chat) -> DiscordSettings {
+fn discord(chat: &Chat, doors: &Doors) -> DiscordSettings {
+    let completer = Offers {
+        channel: DISCORD,
+        rules: chat.rules.clone(),
+        recognise: doors.db.read.recognise.clone(),
+        suggest: doors.suggest[DISCORD].clone(),
+    };
     DiscordSettings {
         token: chat.token.clone(),
         api_url: another(&chat.api_url, DISCORD_API),
         gateway_url: chat.gateway_url.clone(),
         menu: MENU,
-        completer: None,
+        completer: Some(Arc::new(completer)),
     }
 }
 

@@ -249,11 +249,12 @@ impl Town {
             told,
         };
         let transcriber = receptions::transcriber(&config, &files)?;
-        let (models, platforms) = (models.models, platforms::of(&config, &files, &clock)?);
+        let doors = Doors::closed();
+        let (models, platforms) = (models.models, platforms::of(&config, &files, &clock, &doors)?);
         let Platforms { all: platforms, hook: telegram_hook } = platforms;
         let parts =
             Parts { base, config, models, skills, personas, coding, callbacks, platforms, transcriber };
-        let Assembled { root, doors, registry } = assemble(parts);
+        let Assembled { root, doors, registry } = assemble(parts, doors);
         let town = Self {
             doors,
             registry,

@@ -28,6 +28,7 @@ pub mod menu;
 pub mod message;
 pub mod model;
 pub mod notice;
+pub mod offer;
 pub mod outbound;
 pub mod pace;
 pub mod persona;

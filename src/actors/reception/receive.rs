@@ -213,7 +213,7 @@ fn whose(
 
 async fn said(desk: &Desk, incoming: &Incoming, guest: &Guest, words: Words<'_>) -> Result<Receipt, NotNow> {
     let command = command::parse(words.text);
-    let ends = matches!(command, Some(Ok(Command::Cancel | Command::Stop)));
+    let ends = matches!(command, Some(Ok(Command::Cancel(_) | Command::Stop)));
     // Whoever writes too much must still be able to end what that began.
     if !ends && let Err((wait_ms, tell)) = desk.paced(&guest.identity.user) {
         if !tell {
@@ -230,7 +230,7 @@ async fn said(desk: &Desk, incoming: &Incoming, guest: &Guest, words: Words<'_>)
         let why = "you may look here, and not give work; /help shows how to look";
         return turn_away(desk, incoming, why).await;
     }
-    if matches!(command, Some(Ok(Command::Cancel))) {
+    if matches!(command, Some(Ok(Command::Cancel(None)))) {
         desk.give_up(&incoming.place.name());
     }
     let Ok((user, conversation, speaker)) = whose(desk, incoming, guest) else { return Ok(Receipt::Ignored) };

@@ -336,17 +336,20 @@ impl Town {
         let env = Arc::new(|_: &str| None);
         let coding = Coding::open(&home, &config, env, &base.clock, &files, &models).unwrap();
         let scribe = config.transcription.is_some().then(|| Arc::new(Scribe) as Arc<dyn Transcriber>);
-        let Assembled { root, doors, registry } = assemble(Parts {
-            base,
-            config,
-            models,
-            coding,
-            callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, None, clock.clone())),
-            skills: Arc::new(shed),
-            personas: Arc::new(stage),
-            platforms,
-            transcriber: scribe,
-        });
+        let Assembled { root, doors, registry } = assemble(
+            Parts {
+                base,
+                config,
+                models,
+                coding,
+                callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, None, clock.clone())),
+                skills: Arc::new(shed),
+                personas: Arc::new(stage),
+                platforms,
+                transcriber: scribe,
+            },
+            Doors::closed(),
+        );
         let root = Root::new(root).start();
         Self {
             doors,
