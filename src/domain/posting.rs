@@ -11,6 +11,8 @@ use super::{
     outbound::{Body, NewOutbox},
 };
 
+/// Goes before what is posted a second time; every part has room for it.
+const MARK: &str = "(once more, for it may not have arrived)";
 /// Characters of what was asked that stay in a message when it is decided.
 const KEPT: usize = 1_500;
 
@@ -122,7 +124,6 @@ pub fn too_large(file: &FileRef, flavor: Flavor) -> Content {
 
 /// Marks something that is posted a second time, because nobody knows whether it arrived.
 pub fn marked(mut content: Content) -> Content {
-    const MARK: &str = "(once more, for it may not have arrived)";
     if !content.markup.is_empty() {
         content.markup = format!("{MARK}\n{}", content.markup);
     }
@@ -187,6 +188,25 @@ fn buttons(approval: &Approval) -> Vec<Vec<Button>> {
         ],
         Subject::Tool { .. } | Subject::Budget { .. } => {
             vec![vec![button("Approve", Way::Approve, Tone::Good), reject]]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::turn::Outcome;
+
+    #[test]
+    fn what_is_posted_a_second_time_fits_with_its_mark() {
+        for text in ["a".repeat(9_000), "😀".repeat(9_000), "**bold** word\n\n".repeat(900)] {
+            let body = Body::Answer { text, files: Vec::new(), outcome: Outcome::Answered };
+            for content in contents(&body, None, Flavor::Telegram).into_iter().map(marked) {
+                assert!(content.plain.encode_utf16().count() <= 4_096);
+            }
+            for content in contents(&body, None, Flavor::Discord).into_iter().map(marked) {
+                assert!(content.plain.chars().count() <= 2_000 && content.markup.chars().count() <= 2_000);
+            }
         }
     }
 }

@@ -23,13 +23,15 @@ const TELEGRAM_BYTES: usize = 30_000;
 const TELEGRAM_ENTITIES: usize = 100;
 /// Code points that a message of Discord may have, markers counted.
 const DISCORD_LIMIT: usize = 2000;
+/// What stays free in each part, for a few words that go before it when it is sent again.
+const ROOM: usize = 64;
 
 impl Flavor {
-    /// The most that one message holds, in what [`Flavor::size`] counts.
+    /// The most that one part holds, in what [`Flavor::size`] counts: a message, less [`ROOM`].
     pub(super) fn limit(self) -> Option<usize> {
         match self {
-            Self::Telegram => Some(TELEGRAM_LIMIT),
-            Self::Discord => Some(DISCORD_LIMIT),
+            Self::Telegram => Some(TELEGRAM_LIMIT - ROOM),
+            Self::Discord => Some(DISCORD_LIMIT - ROOM),
             Self::Plain => None,
         }
     }
