@@ -128,6 +128,11 @@ fn whoever_guesses_is_locked_out_and_only_they() {
     assert_eq!(pairings::ask(&db, 1, &stranger("p2", "DDDD2222", "66", 8), &platforms()).unwrap(), []);
     assert!(matches!(show(&db, "AAAA2222", "telegram", "67", 8), Redeemed::Joined { .. }));
     assert!(acts(&db).contains(&"identity.locked".to_owned()));
+    let kept = || super::count(&db, "SELECT count(*) FROM guesses", []).unwrap();
+    upkeep::prune(&db, LOCK_MS, 100).unwrap();
+    assert_eq!(kept(), 1, "a lock that holds is kept");
+    upkeep::prune(&db, 2 * LOCK_MS, 100).unwrap();
+    assert_eq!(kept(), 0);
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Platform for Listens {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { resend: Resend::Safe, typing_ms: 1, max_upload: 1, max_download: 1, threads: false }
+        Abilities { resend: Resend::Safe, max_download: 1, threads: false }
     }
 
     fn listen(
