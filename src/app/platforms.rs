@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     actors::reception::Offers,
     channels::{
-        discord::{Discord, DiscordSettings},
+        discord::{self, Discord, DiscordSettings},
         telegram::{BadSettings, Pauses, Telegram, TelegramSettings, Webhook},
     },
     config::{Chat, Config},
@@ -38,7 +38,7 @@ pub(super) fn of(
         all.push(Arc::new(Telegram::new(telegram(chat), Arc::clone(files), Arc::clone(clock))?));
     }
     if let Some(chat) = chosen(DISCORD) {
-        all.push(Arc::new(Discord::new(discord(chat, doors), Arc::clone(files), Arc::clone(clock))));
+        all.push(Arc::new(Discord::new(settings_of(chat, doors), Arc::clone(files), Arc::clone(clock))));
     }
     Ok(all)
 }
@@ -60,7 +60,7 @@ fn telegram(chat: &Chat) -> TelegramSettings {
     }
 }
 
-fn discord(chat: &Chat, doors: &Doors) -> DiscordSettings {
+fn settings_of(chat: &Chat, doors: &Doors) -> DiscordSettings {
     let completer = Offers {
         channel: DISCORD,
         rules: chat.rules.clone(),
@@ -73,6 +73,7 @@ fn discord(chat: &Chat, doors: &Doors) -> DiscordSettings {
         gateway_url: chat.gateway_url.clone(),
         menu: MENU,
         completer: Some(Arc::new(completer)),
+        patience: discord::PATIENCE,
     }
 }
 

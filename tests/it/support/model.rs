@@ -30,6 +30,8 @@ pub(crate) enum Reply {
     Cut(String),
     /// Say this in pieces with a pause before each, in milliseconds.
     Slowly(Vec<String>, u64),
+    /// Say these pieces, each when its gate is open; call these tools and end when the last gate is.
+    Stepwise(Vec<(Gate, String)>, Vec<(String, Value)>, Gate),
     /// Answer with this status, these headers, this body.
     Status(u16, Vec<(&'static str, String)>, String),
     /// Begin to say this, then hang up.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     actors::{
         db::messages::{
-            BeforePost, DropDraft, GetUser, OpenThread, RecordDraft, RecordPost, StaleDrafts, ThreadOf,
+            BeforePost, DropDraft, GetUser, OpenTopic, RecordDraft, RecordPost, StaleDrafts, TopicOf,
         },
         kernel::{Door, fault},
     },
@@ -47,10 +47,10 @@ pub struct ChatDoors {
     pub stale_drafts: Door<StaleDrafts>,
     /// How a person wants to see answers.
     pub user: Door<GetUser>,
-    /// Threads about tasks.
-    pub thread_of: Door<ThreadOf>,
-    /// Notes them.
-    pub open_thread: Door<OpenThread>,
+    /// Where tasks are told of.
+    pub topic_of: Door<TopicOf>,
+    /// Notes it.
+    pub open_topic: Door<OpenTopic>,
 }
 
 /// What all couriers of a platform share.
@@ -66,7 +66,7 @@ pub(super) struct Courier {
 }
 
 /// Why a message, or a part of it, is not posted. It is what the outbox is told.
-type NotPosted = Sent;
+pub(super) type NotPosted = Sent;
 
 /// What is under way.
 struct Errand<'a> {
@@ -76,6 +76,18 @@ struct Errand<'a> {
     /// The part after those that were posted may have been posted by an earlier run.
     doubtful: bool,
     last: u32,
+}
+
+impl Errand<'_> {
+    /// The conversation whose place is where this is posted: where it can be changed.
+    fn at(&self) -> ConversationId {
+        let conversation = &self.row.message.conversation;
+        if self.place == Place::of(conversation) {
+            return conversation.clone();
+        }
+        let there = self.place.conversation(conversation.channel(), &conversation.user());
+        there.unwrap_or_else(|_| conversation.clone())
+    }
 }
 
 impl Courier {
@@ -88,6 +100,10 @@ impl Courier {
                 let content =
                     posting::decided(preview, *status, by.as_deref(), reason.as_deref(), self.flavor);
                 return self.change(&row.message.conversation, message, content).await.map(drop);
+            }
+            if let Body::Standing { task, title, state, facts } = &row.message.body {
+                let topic = Topic { id: task.to_string(), title: title.clone() };
+                return self.stand(row, topic, posting::standing(title, state, facts, self.flavor)).await;
             }
             let contents = posting::contents(&row.message.body, before.approval.as_ref(), self.flavor);
             let place = match posting::topic(&row.message, before.approval.as_ref()) {
@@ -106,13 +122,14 @@ impl Courier {
         work.await.err().unwrap_or(Sent::Done)
     }
 
-    /// What earlier attempts left. A fresh message has no past, but a question must be looked at: it may be closed.
+    /// What earlier attempts left. A fresh message has no past, but a question may be closed by now,
+    /// and a platform may wait for an answer to what came in.
     async fn look_back(&self, row: &OutboxRow, cut_off: bool) -> Result<Before, NotPosted> {
         let approval = match &row.message.body {
             Body::Approval { approval, .. } => Some(approval.clone()),
             _ => None,
         };
-        if !cut_off && row.attempts == 0 && approval.is_none() {
+        if !cut_off && row.attempts == 0 && approval.is_none() && row.message.answers.is_empty() {
             return Ok(Before::default());
         }
         let mut tries = 0;
@@ -121,37 +138,6 @@ impl Courier {
             match self.doors.before.ask(BeforePost { outbox, answers, approval: approval.clone() }).await {
                 Ok(before) => return Ok(before),
                 Err(error) => self.wait(&mut tries, error.to_string()).await?,
-            }
-        }
-    }
-
-    /// The thread about a task; opened under a message that names it, when there is none.
-    async fn thread(&self, row: &OutboxRow, topic: Topic) -> Result<Place, NotPosted> {
-        let conversation = row.message.conversation.clone();
-        let here = Place::of(&conversation);
-        let ask = ThreadOf { conversation: conversation.clone(), topic: topic.id.clone() };
-        if let Ok(Some(known)) = self.doors.thread_of.ask(ask).await {
-            return Ok(known);
-        }
-        self.turn(&here).await?;
-        let content = posting::headline(&topic, self.flavor);
-        let key = format!("{}-t", row.id);
-        let post = Post { place: here.clone(), content, key, reply_to: None, silent: true };
-        let opened = async {
-            let message = self.platform.post(post).await?;
-            self.platform.thread(&here, &message, &topic.title).await
-        };
-        match opened.await {
-            Ok(place) => {
-                let note = OpenThread { conversation, topic: topic.id, place: place.clone() };
-                if let Err(error) = self.doors.open_thread.ask(note).await {
-                    tracing::warn!(%error, "a thread cannot be noted; another one may be opened");
-                }
-                Ok(place)
-            }
-            Err(failure) => {
-                tracing::debug!(%failure, "a task is told of in its channel: no thread can be opened there");
-                Ok(here)
             }
         }
     }
@@ -224,6 +210,7 @@ impl Courier {
             place: errand.place.clone(),
             content,
             key: format!("{}-{part}", errand.row.id),
+            answers: errand.before.received.clone().filter(|_| part == 0),
             reply_to: None,
             silent: false,
         };
@@ -287,7 +274,7 @@ impl Courier {
         let post = NewPost {
             outbox: errand.row.id,
             part,
-            conversation: errand.row.message.conversation.clone(),
+            conversation: errand.at(),
             message,
             approval: approval.map(|approval| approval.id.clone()),
             at: self.clock.now(),
@@ -343,7 +330,12 @@ impl Courier {
     }
 
     /// Bears a failure that may pass, by waiting; one that will not is what the outbox is told.
-    async fn bear(&self, place: &Place, failure: Failure, tries: &mut u32) -> Result<(), NotPosted> {
+    pub(super) async fn bear(
+        &self,
+        place: &Place,
+        failure: Failure,
+        tries: &mut u32,
+    ) -> Result<(), NotPosted> {
         self.health.failed(self.clock.now(), &failure);
         match failure {
             Failure::Slow { after_ms, chat_only } => {
@@ -369,7 +361,7 @@ impl Courier {
         }
     }
 
-    async fn wait(&self, tries: &mut u32, why: String) -> Result<(), NotPosted> {
+    pub(super) async fn wait(&self, tries: &mut u32, why: String) -> Result<(), NotPosted> {
         let pause = PAUSE.saturating_mul(1 << (*tries).min(16)).min(LONGEST_PAUSE);
         *tries += 1;
         tracing::debug!(why, pause, "a message waits to be posted");

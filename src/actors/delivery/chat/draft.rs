@@ -121,9 +121,8 @@ impl Task {
     /// Shows it for the first time; in the message that an earlier run left, if there is one.
     async fn show(&mut self, part: Part) -> Sent {
         let ask = BeforePost { outbox: 0, answers: vec![self.inbound.clone()], approval: None };
-        if let Ok(before) = self.courier.doors.before.ask(ask).await
-            && before.draft.is_some()
-        {
+        let before = self.courier.doors.before.ask(ask).await.unwrap_or_default();
+        if before.draft.is_some() {
             self.message = before.draft;
             return self.edit(part).await;
         }
@@ -134,6 +133,7 @@ impl Task {
             place: self.place.clone(),
             content: content(part),
             key: format!("d-{}", encode_short(self.courier.clock.fresh())),
+            answers: before.received,
             reply_to: None,
             silent: false,
         };

@@ -4,6 +4,7 @@ mod actor;
 mod courier;
 mod draft;
 mod health;
+mod topics;
 
 pub use actor::{ChatDelivery, ChatKit};
 pub use courier::ChatDoors;
