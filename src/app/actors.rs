@@ -178,6 +178,7 @@ fn outgoing_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
         claim: doors.db.write.claim_outbox.clone(),
         settle: doors.db.write.settle_outbox.clone(),
         deliveries,
+        ending: doors.ending.clone(),
     };
     children.push(spec("outbox", "outbox", STAGE_OUTBOX, move |life| {
         let vitals = Arc::clone(life.vitals());

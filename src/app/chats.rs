@@ -37,9 +37,11 @@ pub(super) fn deliveries(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
                 platform: Arc::clone(&platform),
                 flavor,
                 pace: Pace::new(limits),
+                links: kit.base.links.clone(),
                 doors: chat_doors(&doors),
                 subscribe: doors.subscribe.clone(),
                 clock: Arc::clone(&kit.base.clock),
+                ending: doors.ending.clone(),
             };
             let addr = kit.base.placement.start(Role::Here, move |_| ChatDelivery::new(life, chat));
             open.open(addr.clone().recipient(), vitals);

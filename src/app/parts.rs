@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     actors::{
         bots::messages::{BotChanged, LookAtBot, Polled},
@@ -26,6 +28,7 @@ use crate::{
     config::Config,
     domain::{
         chat::PLATFORMS,
+        file_link::FileLinks,
         outbound::{CALLBACK_CHANNEL, STREAM_CHANNELS},
         webhook::Kind,
     },
@@ -50,6 +53,8 @@ pub struct Base {
     pub metrics: Metrics,
     /// On which threads.
     pub placement: Placement,
+    /// Links to files, when people can reach the server.
+    pub links: Option<FileLinks>,
     /// What the webhook is told of what is written; `None` when there is none.
     pub told: Option<BTreeSet<Kind>>,
 }
@@ -89,6 +94,8 @@ pub struct Doors {
     pub deliveries: HashMap<&'static str, Door<Deliver>>,
     /// To the outbox.
     pub fresh: Door<Fresh>,
+    /// Told when nobody waits any more for messages that wait for their platform.
+    pub(super) ending: CancellationToken,
     /// To the models.
     pub complete: Door<Complete>,
     /// To the models.
@@ -158,6 +165,7 @@ impl Doors {
                 .map(|channel| (channel, Door::closed("the delivery")))
                 .collect(),
             fresh: Door::closed("the outbox"),
+            ending: CancellationToken::new(),
             complete: Door::closed("the model pool"),
             providers: Door::closed("the model pool"),
             tool: Door::closed("the skill host"),

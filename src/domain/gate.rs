@@ -2,8 +2,8 @@
 
 use super::{
     access::Role,
-    chat::{Quote, Sender},
-    command,
+    chat::{Event, Quote, Sender},
+    command::{self, Command},
     identity::{self, Identity, clean_name, fits_id},
 };
 
@@ -95,6 +95,35 @@ pub fn decide(rules: &Rules, comer: Comer<'_>) -> Decision {
         _ if comer.group => Decision::Ignore,
         Policy::Pairing => Decision::AskToPair,
         Policy::Allowlist | Policy::Open => Decision::Refuse,
+    }
+}
+
+/// Milliseconds for which what ends work waits for what came before it. That is quick, unless it has something to fetch.
+pub const SOON_MS: u64 = 500;
+
+/// Whether something waits for what came before it in its conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// Until that is taken.
+    None,
+    /// It ends work: for [`SOON_MS`] at most.
+    Ends,
+    /// It answers a question: for nothing.
+    Beside,
+}
+
+/// How much something hurries.
+pub fn haste(event: &Event) -> Haste {
+    let words = match event {
+        Event::Tap { .. } => return Haste::Beside,
+        Event::Message { text, .. } => text,
+        Event::Command { line, .. } => line,
+        Event::Edited { .. } => return Haste::None,
+    };
+    match command::parse(words) {
+        Some(Ok(Command::Cancel(_) | Command::Stop)) => Haste::Ends,
+        Some(Ok(Command::Approve(_) | Command::Reject(..))) => Haste::Beside,
+        _ => Haste::None,
     }
 }
 

@@ -13,6 +13,7 @@ pub mod command;
 pub mod commit;
 pub mod draft;
 pub mod engine;
+pub mod file_link;
 pub mod gate;
 pub mod gateway;
 pub mod identity;

@@ -1,5 +1,7 @@
 //! Messages on their way out, and what a person sees while a turn works.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -122,21 +124,24 @@ pub struct OutboxRow {
     pub message: NewOutbox,
     /// How often it was tried.
     pub attempts: u32,
+    /// When it was stored.
+    pub created_at: Millis,
 }
 
-/// What earlier attempts at a message left at a chat platform.
+/// What is at a chat platform already about a message: what it answers, and what earlier attempts left.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Before {
-    /// The platform's ids of the parts that were posted, in order.
-    pub parts: Vec<String>,
-    /// The part after these was begun a second time: it is not begun again.
-    pub repeated: bool,
+    /// The platform's ids of the parts that were posted; `None` for one that was begun a second time, because nobody knows
+    /// whether the first one arrived.
+    pub parts: BTreeMap<u32, Option<String>>,
     /// The message that shows the answer as it grew.
     pub draft: Option<String>,
     /// The question, when the message is one.
     pub approval: Option<Approval>,
     /// The platform's own name of what came in and is answered.
     pub received: Option<String>,
+    /// The platform's id of the first message that it answers.
+    pub asked: Option<String>,
 }
 
 /// A part of a message that was posted.

@@ -233,7 +233,7 @@ mod tests {
             answers: Vec::new(),
             body,
         };
-        Happened::Out(OutboxRow { id: 3, message, attempts: 0 })
+        Happened::Out(OutboxRow { id: 3, message, attempts: 0, created_at: 1 })
     }
 
     fn answer() -> Happened {

@@ -12,7 +12,7 @@ use crate::domain::{
     records::{ChannelQueue, Fate, OutboxHealth, OutboxState, Outgoing, StoredAnswer},
 };
 
-const COLUMNS: &str = "id, user_id, conversation_id, turn_id, answers, body, attempts";
+const COLUMNS: &str = "id, user_id, conversation_id, turn_id, answers, body, attempts, created_at";
 /// What is told of a row: none of its words.
 const LISTED: &str = "id, channel, user_id, conversation_id, json_extract(body, '$.kind'), state, attempts,
                       error, created_at, due_at";
@@ -42,7 +42,7 @@ pub(super) fn insert(db: &Connection, boot: i64, new: &NewOutbox, now: Millis) -
             state
         ],
     )?;
-    Ok(OutboxRow { id: db.last_insert_rowid(), message: new.clone(), attempts: 0 })
+    Ok(OutboxRow { id: db.last_insert_rowid(), message: new.clone(), attempts: 0, created_at: now })
 }
 
 /// Stores a message that the outbox finds at its next look.
@@ -78,7 +78,7 @@ pub fn post(db: &Connection, boot: i64, new: &NewOutbox, now: Millis) -> Result<
 /// When the store fails.
 pub fn claim(db: &Connection, boot: i64, now: Millis, limit: usize) -> Result<Vec<(OutboxRow, bool)>> {
     let found =
-        rows(db, &claim_sql(), params![now, boot, limit as i64], |row| Ok((read(row)?, row.get(7)?)))?;
+        rows(db, &claim_sql(), params![now, boot, limit as i64], |row| Ok((read(row)?, row.get(8)?)))?;
     for (message, _) in &found {
         let sql = "UPDATE outbox SET state = 'claimed', claim = ?2, attempts = attempts + 1 WHERE id = ?1";
         execute(db, sql, params![message.id, boot])?;
@@ -317,5 +317,6 @@ fn read(row: &rusqlite::Row<'_>) -> Result<OutboxRow> {
             body: from_json(&row.get::<_, String>(5)?)?,
         },
         attempts: row.get(6)?,
+        created_at: row.get(7)?,
     })
 }

@@ -11,20 +11,20 @@ use crate::domain::{
     posting::TopicPlace,
 };
 
-/// Notes that a part was posted, or is about to be posted a second time. False when it was begun a second time before.
+/// Notes that a part was posted, or is about to be posted a second time.
 ///
 /// # Errors
 /// When the store fails.
-pub fn record(db: &Connection, post: &NewPost) -> Result<bool> {
+pub fn record(db: &Connection, post: &NewPost) -> Result<()> {
     let approval = post.approval.as_ref().map(ApprovalId::as_str);
     let sql = "INSERT INTO posts (outbox_id, part, conversation_id, message, approval_id, at)
                VALUES (?1, ?2, ?3, NULL, ?4, ?5) ON CONFLICT DO NOTHING";
     let params = params![post.outbox, post.part, post.conversation.as_str(), approval, post.at];
-    let fresh = execute(db, sql, params)? == 1;
-    let Some(message) = &post.message else { return Ok(fresh) };
+    execute(db, sql, params)?;
+    let Some(message) = &post.message else { return Ok(()) };
     let sql = "UPDATE posts SET message = ?3, at = ?4 WHERE outbox_id = ?1 AND part = ?2";
     execute(db, sql, params![post.outbox, post.part, message, post.at])?;
-    Ok(true)
+    Ok(())
 }
 
 /// What earlier attempts at a message left.
@@ -37,17 +37,18 @@ pub fn before(
     answers: &[InboundId],
     approval: Option<&ApprovalId>,
 ) -> Result<Before> {
-    let sql = "SELECT message FROM posts WHERE outbox_id = ?1 ORDER BY part";
-    let found = rows(db, sql, [outbox], |row| Ok(row.get::<_, Option<String>>(0)?))?;
-    let repeated = found.iter().any(Option::is_none);
-    let parts = found.into_iter().map_while(|message| message).collect();
+    let sql = "SELECT part, message FROM posts WHERE outbox_id = ?1";
+    let parts = rows(db, sql, [outbox], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect();
     let sql = "SELECT message FROM drafts WHERE inbound_id IN (SELECT value FROM json_each(?1))";
     let draft = row(db, sql, [to_json(&answers)?], |row| Ok(row.get(0)?))?;
     let approval = approval.map(|id| approvals::find(db, id)).transpose()?.flatten();
+    let sql = "SELECT message FROM inbound
+               WHERE id IN (SELECT value FROM json_each(?1)) AND message IS NOT NULL ORDER BY id LIMIT 1";
+    let asked = row(db, sql, [to_json(&answers)?], |row| Ok(row.get(0)?))?;
     let sql = "SELECT external_id FROM inbound WHERE id = ?1";
     let received = answers.first().map(|first| row(db, sql, [first.as_str()], |row| Ok(row.get(0)?)));
     let received = received.transpose()?.flatten().flatten();
-    Ok(Before { parts, repeated, draft, approval, received })
+    Ok(Before { parts, draft, approval, asked, received })
 }
 
 /// Notes the message that shows an answer while it grows.
@@ -143,6 +144,8 @@ pub fn stale_drafts(db: &Connection, channel: &str) -> Result<Vec<(InboundId, Co
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::{
         domain::{
@@ -192,18 +195,17 @@ mod tests {
         let new = NewOutbox { user, conversation, turn: None, answers: answers.clone(), body };
         let id = outbox::post(&db, 1, &new, 1).unwrap().id;
         draft(&db, &answers[0], &place(), "m0", 1).unwrap();
-        assert!(record(&db, &post(id, 0, Some("m1"))).unwrap());
-        assert!(record(&db, &post(id, 1, None)).unwrap(), "it is begun a second time");
-        assert!(!record(&db, &post(id, 1, None)).unwrap(), "and not a third time");
+        record(&db, &post(id, 0, None)).unwrap();
+        record(&db, &post(id, 1, Some("m1"))).unwrap();
         let found = before(&db, id, &answers, None).unwrap();
-        assert_eq!((found.parts, found.repeated), (vec!["m1".to_owned()], true));
+        assert_eq!(found.parts, BTreeMap::from([(0, None), (1, Some("m1".to_owned()))]));
         assert_eq!(found.draft.as_deref(), Some("m0"));
         outbox::settle(&db, id, &Sent::Unknown("?".into()), 4, 3).unwrap();
         outbox::resend(&db, id, 4).unwrap();
-        assert!(record(&db, &post(id, 1, None)).unwrap(), "somebody wants it once more");
-        record(&db, &post(id, 1, Some("m2"))).unwrap();
         let found = before(&db, id, &answers, None).unwrap();
-        assert_eq!((found.parts.len(), found.repeated), (2, false));
+        assert_eq!(found.parts, BTreeMap::from([(1, Some("m1".to_owned()))]), "somebody wants it once more");
+        record(&db, &post(id, 0, Some("m2"))).unwrap();
+        assert_eq!(before(&db, id, &answers, None).unwrap().parts.len(), 2);
         outbox::settle(&db, id, &Sent::Done, 5, 3).unwrap();
         assert_eq!(before(&db, id, &answers, None).unwrap(), Before::default());
     }

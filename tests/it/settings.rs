@@ -76,6 +76,7 @@ const PROVEN: &[(&str, &str)] = &[
     ),
     ("agent.memory.auto_extraction", "town::reading_is_switched_off"),
     ("server.allowed_hosts", "access::a_name_that_is_not_ours_is_refused_before_the_key_is_looked_at"),
+    ("server.public_url", "chats::what_telegram_does_not_take_goes_out_as_a_link"),
     ("server.allowed_origins", "access::an_allowed_web_page_may_ask_and_read_also_what_went_wrong"),
     ("server.max_body_mib", "access::a_body_beyond_the_cap_is_refused_whether_its_length_is_told_or_not"),
     ("server.requests_per_minute", "access::a_key_that_asks_too_often_waits_and_others_do_not"),

@@ -13,7 +13,7 @@ use crate::{
 
 use super::{messages::*, reader::ReadOp, reads::read_op, writer::WriteOp, writes::write_op};
 
-write_op!(RecordPost -> bool, |_| "record_post", |op, db, _boot| posts::record(db, &op.post));
+write_op!(RecordPost -> (), |_| "record_post", |op, db, _boot| posts::record(db, &op.post));
 write_op!(RecordDraft -> (), |_| "record_draft", |op, db, _boot| {
     posts::draft(db, &op.inbound, &op.conversation, &op.message, op.now)
 });

@@ -8,6 +8,7 @@ use std::{
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     actors::{
@@ -28,6 +29,8 @@ use super::messages::Fresh;
 const MAILBOX: usize = 4_096;
 /// How often the store is asked for what is due.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long the end waits for messages that wait for their platform: those go out at the next start.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// Rows of one look.
 const PAGE: usize = 200;
 
@@ -40,6 +43,8 @@ pub struct OutboxDoors {
     pub settle: Door<SettleOutbox>,
     /// The deliveries, by channel, and whether a cut-off send may be repeated there.
     pub deliveries: HashMap<&'static str, (Door<Deliver>, Resend)>,
+    /// Tells deliveries that nobody waits any more for what is not on its way yet.
+    pub ending: CancellationToken,
 }
 
 /// The actor.
@@ -210,6 +215,7 @@ impl Handler<Mail<Stop>> for Outbox {
         let (_, _ticket) = mail.open();
         let (answer, answered) = oneshot::channel();
         self.stopping = Some(answer);
+        ctx.run_later(FAREWELL, |outbox, _| outbox.doors.ending.cancel());
         self.store(ctx);
         Box::pin(async move { answered.await.unwrap_or(Drained) })
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use actix::prelude::*;
+use tokio_util::sync::CancellationToken;
 
 use super::{Outbox, OutboxDoors, messages::Fresh};
 use crate::{
@@ -31,6 +32,8 @@ struct World {
     /// Of these, what an earlier run may have sent.
     doubtful: Vec<i64>,
     settled: Vec<(i64, Sent)>,
+    /// The platform is away until then.
+    until: Option<CancellationToken>,
     /// So many times the store cannot take what came of sending.
     broken: u32,
 }
@@ -76,7 +79,11 @@ impl Handler<Mail<Deliver>> for Neighbour {
         world.delivered.push(row.id);
         world.doubtful.extend(cut_off.then_some(row.id));
         let answer = world.answers.pop_front().unwrap_or(Sent::Done);
+        let until = world.until.clone();
         Box::pin(async move {
+            if let Some(until) = until {
+                until.cancelled().await;
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
             answer
         })
@@ -95,6 +102,7 @@ fn message(id: i64, channel: &str) -> OutboxRow {
             body: Body::Notice { title: "hello".into(), body: String::new(), facts: Vec::new() },
         },
         attempts: 1,
+        created_at: 1,
     }
 }
 
@@ -111,6 +119,10 @@ where
 
 /// An outbox with one platform `tower`, on which cut-off sends are not repeated.
 fn outbox(world: World) -> (Addr<Outbox>, Arc<Vitals>, Shared) {
+    outbox_until(world, CancellationToken::new())
+}
+
+fn outbox_until(world: World, ending: CancellationToken) -> (Addr<Outbox>, Arc<Vitals>, Shared) {
     let clock = testing::TestClock::start();
     let world = Arc::new(Mutex::new(world));
     let neighbour = Neighbour(Arc::clone(&world)).start();
@@ -119,6 +131,7 @@ fn outbox(world: World) -> (Addr<Outbox>, Arc<Vitals>, Shared) {
         claim: door(&neighbour, &vitals),
         settle: door(&neighbour, &vitals),
         deliveries: HashMap::from([("tower", (door(&neighbour, &vitals), Resend::Marked))]),
+        ending,
     };
     (Outbox::new(life, doors, clock, Metrics::new().unwrap()).start(), vitals, world)
 }
@@ -169,6 +182,18 @@ async fn messages_of_a_channel_that_is_not_there_wait() {
     pass(100).await;
     let world = world.lock().unwrap();
     assert!(matches!(&world.settled[..], [(3, Sent::Later { .. })]), "{:?}", world.settled);
+}
+
+#[actix::test]
+async fn the_end_does_not_wait_for_a_platform_that_is_away() {
+    let ending = CancellationToken::new();
+    let (outbox, vitals, world) =
+        outbox_until(World { until: Some(ending.clone()), ..World::default() }, ending);
+    outbox.send(Mail::new(Fresh(vec![message(1, "tower")]), &vitals)).await.unwrap();
+    let began = tokio::time::Instant::now();
+    outbox.send(Mail::new(Stop { deadline: 600_000 }, &vitals)).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(world.lock().unwrap().settled.len(), 1);
 }
 
 #[actix::test]

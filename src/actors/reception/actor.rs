@@ -19,8 +19,8 @@ use crate::{
     },
     domain::{
         Millis,
-        chat::{Event, Incoming, Link, Receipt},
-        command::{self, Command},
+        chat::{Incoming, Link, Receipt},
+        gate::{self, Haste},
         retry::backoff,
     },
     ports::platform::NotNow,
@@ -186,19 +186,36 @@ impl Reception {
             let _ = answer.send(Err(NotNow("shutting down".into())));
             return;
         }
-        if is_urgent(&incoming.event) {
+        let haste = gate::haste(&incoming.event);
+        if haste == Haste::Beside {
             return self.go(incoming, answer, None, ctx);
         }
-        let place = incoming.place.name();
+        let (place, ends) = (incoming.place.name(), haste == Haste::Ends);
         match self.lanes.get_mut(&place) {
             None => {
                 self.lanes.insert(place.clone(), VecDeque::new());
                 self.go(incoming, answer, Some(place), ctx);
             }
-            Some(lane) if lane.len() < WAITING => lane.push_back((incoming, answer)),
+            Some(lane) if ends || lane.len() < WAITING => {
+                let id = incoming.id.clone();
+                lane.push_back((incoming, answer));
+                if ends {
+                    let soon = Duration::from_millis(gate::SOON_MS);
+                    ctx.run_later(soon, move |reception, ctx| reception.hasten(&place, &id, ctx));
+                }
+            }
             Some(_) => {
                 let _ = answer.send(Err(NotNow("too much waits in this chat".into())));
             }
+        }
+    }
+
+    /// What ends work has waited long enough for what came before it.
+    fn hasten(&mut self, place: &str, id: &str, ctx: &mut Context<Self>) {
+        let Some(lane) = self.lanes.get_mut(place) else { return };
+        let at = lane.iter().position(|(incoming, _)| incoming.id == id);
+        if let Some((incoming, answer)) = at.and_then(|at| lane.remove(at)) {
+            self.go(incoming, answer, None, ctx);
         }
     }
 
@@ -250,20 +267,6 @@ impl Reception {
             taken: self.desk.taken.get(),
         }
     }
-}
-
-/// What ends work or answers a question waits for nothing that came before.
-fn is_urgent(event: &Event) -> bool {
-    let words = match event {
-        Event::Tap { .. } => return true,
-        Event::Message { text, .. } => text,
-        Event::Command { line, .. } => line,
-        Event::Edited { .. } => return false,
-    };
-    matches!(
-        command::parse(words),
-        Some(Ok(Command::Cancel(_) | Command::Stop | Command::Approve(_) | Command::Reject(..)))
-    )
 }
 
 impl Actor for Reception {

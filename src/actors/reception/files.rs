@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::{
     actors::db::messages::{DbError, PutFile},
     domain::{
@@ -79,16 +77,19 @@ pub(super) async fn fetch(
     let unwanted = desk.fetches(&place);
     let mut outcome = Ok(true);
     for (at, file) in files.iter().enumerate() {
-        let kept = match check(desk, at, file) {
-            Ok(most) => tokio::select! {
-                biased;
-                () = unwanted.cancelled() => Err(Missing::Unwanted),
-                kept = keep(desk, user, file, most, &unwanted) => kept,
-            },
-            Err(why) => Err(Missing::Out(why)),
+        let taking = async {
+            let most = check(desk, at, file).map_err(Missing::Out)?;
+            let kept = keep(desk, user, file, most).await?;
+            take_along(desk, file, kept, &mut brought).await;
+            Ok(())
         };
-        match kept {
-            Ok(kept) => take_along(desk, file, kept, &mut brought).await,
+        let taken = tokio::select! {
+            biased;
+            () = unwanted.cancelled() => Err(Missing::Unwanted),
+            taken = taking => taken,
+        };
+        match taken {
+            Ok(()) => {}
             Err(Missing::Out(why)) => brought.left_out.push(why),
             Err(Missing::Unwanted) if desk.ending.get() => outcome = Err(NotNow("shutting down".into())),
             Err(Missing::Unwanted) => outcome = Ok(false),
@@ -131,13 +132,7 @@ fn too_large(name: &str, most: u64) -> String {
     format!("{name} was left out: files of at most {} MiB are taken here", most / MIB)
 }
 
-async fn keep(
-    desk: &Desk,
-    user: &UserId,
-    file: &RemoteFile,
-    most: u64,
-    unwanted: &CancellationToken,
-) -> Result<FileRef, Missing> {
+async fn keep(desk: &Desk, user: &UserId, file: &RemoteFile, most: u64) -> Result<FileRef, Missing> {
     let mut tries = 0;
     let kept = loop {
         tries += 1;
@@ -153,9 +148,6 @@ async fn keep(
         let wait = wait.max(backoff(tries, 500, LONGEST_WAIT, desk.kit.clock.dice())).min(LONGEST_WAIT);
         tokio::time::sleep(Duration::from_millis(wait)).await;
     };
-    if unwanted.is_cancelled() {
-        return Err(Missing::Unwanted);
-    }
     let put = PutFile { user: user.clone(), file: kept.clone(), now: desk.kit.clock.now() };
     let noted = desk.kit.doors.put_file.ask(put).await;
     noted.map_err(|error: DbError| Missing::NotNow(error.to_string()))?;

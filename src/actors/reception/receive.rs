@@ -182,6 +182,14 @@ async fn let_in(desk: &Desk, incoming: &Incoming, guest: &Guest) -> Result<Recei
     }
 }
 
+/// The platform's id of what was written, when it was written as a message.
+fn written(event: &Event) -> Option<&str> {
+    match event {
+        Event::Message { message, .. } | Event::Edited { message, .. } => Some(message),
+        Event::Command { .. } | Event::Tap { .. } => None,
+    }
+}
+
 fn last(incoming: &Incoming, message: &str, text: &str) -> Last {
     Last { message: message.to_owned(), sender: incoming.sender.id.clone(), text: text.to_owned() }
 }
@@ -243,6 +251,7 @@ async fn said(desk: &Desk, incoming: &Incoming, guest: &Guest, words: Words<'_>)
         external_id: Some(incoming.id.clone()),
         text: gate::words(&text, words.quote, speaker.as_ref().map(|_| guest.label.as_str())),
         attachments: brought.files.clone(),
+        message: written(&incoming.event).map(str::to_owned),
         received_at: incoming.at,
         user,
         speaker,

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     domain::{
         chat::{Incoming, Receipt},
+        gate::{self, Haste},
         retry::backoff,
     },
     ports::platform::Sink,
@@ -45,12 +46,30 @@ pub(super) enum Inbox {
 enum Work {
     Message(u64, Box<Arrived>),
     Incoming(u64, Box<Incoming>, Option<oneshot::Sender<Receipt>>),
-    /// Fetches what was missed; the ticket is settled with the last of them.
-    CatchUp(Arc<u64>, bool),
+    /// Fetches what was missed in a channel; the ticket is settled with the last of them.
+    CatchUp(Arc<u64>, Seen),
 }
 
-/// The channel whose work is done.
-type Done = BoxFuture<'static, u64>;
+impl Work {
+    fn haste(&self) -> Haste {
+        let incoming = match self {
+            Self::Message(_, arrived) => arrived.incoming.as_ref(),
+            Self::Incoming(_, incoming, _) => Some(&**incoming),
+            Self::CatchUp(..) => None,
+        };
+        incoming.map_or(Haste::None, |incoming| gate::haste(&incoming.event))
+    }
+
+    fn ticket(&self) -> u64 {
+        match self {
+            Self::Message(ticket, _) | Self::Incoming(ticket, ..) => *ticket,
+            Self::CatchUp(ticket, _) => **ticket,
+        }
+    }
+}
+
+/// The channel whose work is done; none when it was done beside it.
+type Done = BoxFuture<'static, Option<u64>>;
 
 struct Desk {
     shared: Arc<Shared>,
@@ -58,6 +77,8 @@ struct Desk {
     /// What waits behind the work of a channel that is being done.
     lanes: HashMap<u64, VecDeque<Work>>,
     running: FuturesUnordered<Done>,
+    /// Channel and ticket of what waits no more for what came before it.
+    hasty: FuturesUnordered<BoxFuture<'static, (u64, u64)>>,
     /// Interactions are answered beside all others: Discord waits three seconds.
     answers: FuturesUnordered<BoxFuture<'static, ()>>,
     fetches: Arc<Semaphore>,
@@ -76,6 +97,7 @@ pub(super) async fn take_all(
         sink,
         lanes: HashMap::new(),
         running: FuturesUnordered::new(),
+        hasty: FuturesUnordered::new(),
         answers: FuturesUnordered::new(),
         fetches: Arc::new(Semaphore::new(FETCHES)),
         pending: 0,
@@ -89,6 +111,7 @@ pub(super) async fn take_all(
             biased;
             () = stop.cancelled() => return,
             Some(channel) = desk.running.next() => desk.next(channel),
+            Some((channel, ticket)) = desk.hasty.next() => desk.hasten(channel, ticket),
             Some(()) = desk.answers.next() => {}
             item = inbox.recv(), if desk.pending < MOST => match item {
                 Some(item) => desk.put(item),
@@ -166,41 +189,67 @@ impl Desk {
         }
         let ticket = Arc::new(ticket);
         for seen in channels {
-            self.push(seen.channel, Work::CatchUp(Arc::clone(&ticket), seen.group));
+            self.push(seen.channel, Work::CatchUp(Arc::clone(&ticket), seen));
         }
     }
 
     fn push(&mut self, channel: u64, work: Work) {
         self.pending += 1;
+        let (haste, ticket) = (work.haste(), work.ticket());
         match self.lanes.get_mut(&channel) {
-            Some(waiting) => waiting.push_back(work),
+            Some(_) if haste == Haste::Beside => self.start(None, work),
+            Some(waiting) => {
+                waiting.push_back(work);
+                if haste == Haste::Ends {
+                    let soon = tokio::time::sleep(Duration::from_millis(gate::SOON_MS));
+                    self.hasty.push(Box::pin(async move {
+                        soon.await;
+                        (channel, ticket)
+                    }));
+                }
+            }
             None => {
                 self.lanes.insert(channel, VecDeque::new());
-                self.start(channel, work);
+                self.start(Some(channel), work);
             }
         }
     }
 
-    fn next(&mut self, channel: u64) {
+    /// What ends work has waited long enough for what came before it.
+    fn hasten(&mut self, channel: u64, ticket: u64) {
+        let Some(waiting) = self.lanes.get_mut(&channel) else { return };
+        let at = waiting.iter().position(|work| work.ticket() == ticket);
+        if let Some(work) = at.and_then(|at| waiting.remove(at)) {
+            self.start(None, work);
+        }
+    }
+
+    fn next(&mut self, channel: Option<u64>) {
         self.pending = self.pending.saturating_sub(1);
+        let Some(channel) = channel else { return };
         match self.lanes.get_mut(&channel).and_then(VecDeque::pop_front) {
-            Some(work) => self.start(channel, work),
+            Some(work) => self.start(Some(channel), work),
             None => drop(self.lanes.remove(&channel)),
         }
     }
 
-    fn start(&mut self, channel: u64, work: Work) {
+    /// Does something: in a channel, or beside what is done there.
+    fn start(&mut self, channel: Option<u64>, work: Work) {
         let (shared, sink) = (Arc::clone(&self.shared), Arc::clone(&self.sink));
         self.running.push(match work {
             Work::Message(ticket, arrived) => Box::pin(async move {
-                message(&shared, &sink, *arrived).await;
+                match (channel, arrived.incoming) {
+                    // That it was seen must not be noted before what came earlier is.
+                    (None, Some(incoming)) => drop(take(&shared, &sink, incoming).await),
+                    (_, incoming) => message(&shared, &sink, Arrived { incoming, ..*arrived }).await,
+                }
                 shared.done(ticket);
                 channel
             }),
             Work::Incoming(ticket, incoming, told) => Box::pin(async move {
                 let (group, asked) = (incoming.group, interaction(&incoming));
                 let receipt = take(&shared, &sink, *incoming).await;
-                if let (Some(message), true) = (asked, receipt != Receipt::Ignored) {
+                if let (Some(channel), Some(message), true) = (channel, asked, receipt != Receipt::Ignored) {
                     shared.known().saw(&Seen { channel, message, group }, true);
                 }
                 if let Some(told) = told {
@@ -210,10 +259,10 @@ impl Desk {
                 shared.done(ticket);
                 channel
             }),
-            Work::CatchUp(ticket, group) => {
+            Work::CatchUp(ticket, seen) => {
                 let fetches = Arc::clone(&self.fetches);
                 Box::pin(async move {
-                    catch_up(&shared, &sink, channel, group, &fetches).await;
+                    catch_up(&shared, &sink, seen.channel, seen.group, &fetches).await;
                     if let Some(ticket) = Arc::into_inner(ticket) {
                         shared.done(ticket);
                     }

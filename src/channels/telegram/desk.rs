@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::domain::chat::{Event, Incoming};
+use crate::domain::{
+    chat::{Event, Incoming},
+    gate::{self, Haste},
+};
 
 use super::read::Reading;
 
@@ -18,6 +21,7 @@ pub(super) struct Desk {
     open: BTreeSet<i64>,
     /// Settled, and the server may offer it again.
     settled: BTreeSet<i64>,
+    /// By chat; what waits for nothing is in a line of its own.
     chats: BTreeMap<String, VecDeque<Item>>,
 }
 
@@ -30,6 +34,8 @@ struct Item {
     due: u64,
     latest: u64,
     taken: bool,
+    /// From then on it waits no more for what came before it.
+    hurries: Option<u64>,
 }
 
 impl Desk {
@@ -44,7 +50,9 @@ impl Desk {
             return true;
         };
         self.open.insert(number);
-        let queue = self.chats.entry(incoming.place.chat.clone()).or_default();
+        let (haste, chat) = (gate::haste(&incoming.event), &incoming.place.chat);
+        let line = if haste == Haste::Beside { beside(chat, number) } else { chat.clone() };
+        let queue = self.chats.entry(line).or_default();
         let same = |item: &&mut Item| album.is_some() && item.album == album && !item.taken;
         if let Some(item) = queue.iter_mut().find(same) {
             item.numbers.push(number);
@@ -54,14 +62,28 @@ impl Desk {
         }
         let due = if album.is_some() { now + hold } else { now };
         let latest = now + LONGEST * hold;
+        let hurries = (haste == Haste::Ends).then_some(now + gate::SOON_MS);
         let (numbers, pieces) = (vec![number], vec![*incoming]);
-        queue.push_back(Item { numbers, pieces, album, due, latest, taken: false });
+        queue.push_back(Item { numbers, pieces, album, due, latest, taken: false, hurries });
         true
+    }
+
+    /// What ends work, and waited long enough behind others, gets a line of its own.
+    fn hasten(&mut self, now: u64) {
+        let mut hasty = Vec::new();
+        for (chat, queue) in &mut self.chats {
+            let late = |item: &Item| item.hurries.is_some_and(|at| at <= now);
+            while let Some(at) = queue.iter().skip(1).position(late) {
+                hasty.extend(queue.remove(at + 1).map(|item| (beside(chat, item.numbers[0]), item)));
+            }
+        }
+        self.chats.extend(hasty.into_iter().map(|(line, item)| (line, VecDeque::from([item]))));
     }
 
     /// What may be taken now: the first of each chat. It stays first until it is [`done`](Self::done) or
     /// [`given back`](Self::given_back).
     pub(super) fn ready(&mut self, now: u64) -> Vec<(String, Incoming)> {
+        self.hasten(now);
         let mut ready = Vec::new();
         for (chat, queue) in &mut self.chats {
             let Some(item) = queue.front_mut().filter(|item| !item.taken && item.due <= now) else {
@@ -78,7 +100,9 @@ impl Desk {
     /// When something becomes ready by itself.
     pub(super) fn due(&self) -> Option<u64> {
         let waiting = self.chats.values().filter_map(VecDeque::front).filter(|item| !item.taken);
-        waiting.map(|item| item.due).min()
+        let hasty =
+            self.chats.values().flat_map(|queue| queue.iter().skip(1)).filter_map(|item| item.hurries);
+        waiting.map(|item| item.due).chain(hasty).min()
     }
 
     /// The first of this chat is settled. Gives its numbers.
@@ -135,6 +159,11 @@ impl Desk {
             self.next = None;
         }
     }
+}
+
+/// The line of something that waits for nothing.
+fn beside(chat: &str, number: i64) -> String {
+    format!("{chat} {number}")
 }
 
 /// The pieces of an album as one message, by the order in which they stand in the chat.
@@ -241,6 +270,37 @@ mod tests {
         assert_eq!((desk.given_back("1"), desk.open()), (vec![5, 7], 1));
         assert!(desk.offer(5, heard(1, 10, None), 0, 0), "it is new again");
         assert_eq!(ids(desk.ready(0)), ["1:10"]);
+    }
+
+    fn command(chat: i64, message: i64, line: &str) -> Reading {
+        let Reading::Heard { mut incoming, album } = heard(chat, message, None) else { panic!() };
+        incoming.event = Event::Command { line: line.into(), files: vec![], token: None };
+        Reading::Heard { incoming, album }
+    }
+
+    #[test]
+    fn an_answer_to_a_question_waits_for_nothing_and_what_ends_work_only_for_what_is_quick() {
+        let mut desk = Desk::default();
+        desk.offer(1, heard(1, 10, None), 0, 0);
+        assert_eq!(ids(desk.ready(0)), ["1:10"]);
+        desk.offer(2, heard(1, 11, None), 0, 0);
+        desk.offer(3, command(1, 12, "/cancel"), 0, 0);
+        desk.offer(4, heard(1, 13, None), 0, 0);
+        desk.offer(5, command(1, 14, "/approve q1"), 0, 0);
+        assert_eq!(ids(desk.ready(0)), ["1:14"]);
+        assert!(desk.ready(499).is_empty() && desk.due() == Some(500));
+        let ready = desk.ready(500);
+        assert_eq!(ready[0].1.id, "1:12");
+        assert_eq!((desk.done(&ready[0].0), desk.offset(), desk.due()), (vec![3], Some(1), None));
+        // When all before it was quick it keeps its place.
+        let mut desk = Desk::default();
+        desk.offer(1, heard(1, 10, None), 0, 0);
+        desk.offer(2, command(1, 11, "/stop"), 0, 0);
+        desk.offer(3, heard(1, 12, None), 0, 0);
+        for id in ["1:10", "1:11", "1:12"] {
+            assert_eq!(ids(desk.ready(10)), [id]);
+            desk.done("1");
+        }
     }
 
     #[test]

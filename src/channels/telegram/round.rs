@@ -128,16 +128,15 @@ impl Round {
         }
     }
 
-    /// Says how it goes: in the log once.
+    /// Says how it goes. What a person is to know of it is said by whoever hears it.
     pub(super) fn link(&self, link: Link) {
-        let new = lock(&self.said).replace(link.clone()).as_ref() != Some(&link);
-        match &link {
-            Link::Up { account } if new => tracing::info!(channel = "telegram", account, "listening"),
-            Link::Down { why } if new => {
-                tracing::warn!(channel = "telegram", why, "not listening, trying again");
+        if lock(&self.said).replace(link.clone()).as_ref() != Some(&link) {
+            match &link {
+                Link::Up { account } => tracing::debug!(channel = "telegram", account, "listening"),
+                Link::Down { why } | Link::Refused { why } => {
+                    tracing::debug!(channel = "telegram", why, "not listening, trying again");
+                }
             }
-            Link::Refused { why } if new => tracing::error!(channel = "telegram", why, "not listening"),
-            _ => {}
         }
         self.sink.link(link);
     }

@@ -16,7 +16,11 @@ pub enum Flavor {
 }
 
 /// UTF-16 units that a message of Telegram may have after its entities were parsed.
-const TELEGRAM_LIMIT: usize = 4096;
+const TELEGRAM_MOST: usize = 4096;
+/// What is kept free of them, for words that are put before a part which is posted a second time.
+pub(in crate::domain) const MARK_ROOM: usize = 48;
+/// What a part may take of them.
+const TELEGRAM_LIMIT: usize = TELEGRAM_MOST - MARK_ROOM;
 /// Bytes of HTML in one message; Telegram's own server refuses more than 32 768 before it parses them.
 const TELEGRAM_BYTES: usize = 30_000;
 /// Entities that Telegram keeps in one message; formatting after them is dropped, the address of a link with it.

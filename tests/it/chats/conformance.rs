@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use super::{on_all, sees, site, stand::Stand, start};
+use super::{
+    on_all, sees, site,
+    stand::{Seen, Stand},
+    start,
+};
 use crate::support::*;
 
 on_all!(
@@ -12,6 +16,7 @@ on_all!(
     commands_are_answered_without_a_model,
     strangers_reach_no_model,
     in_a_group_only_what_is_addressed_to_the_bot_is_answered,
+    in_a_group_it_is_seen_which_message_is_answered,
     a_platform_that_fails_gets_everything_later,
     a_lost_answer_of_the_platform_makes_at_most_one_marked_repeat,
 );
@@ -104,6 +109,43 @@ async fn in_a_group_only_what_is_addressed_to_the_bot_is_answered<S: Stand>() {
     let asked = model.requests()[0].last_user();
     assert!(asked.contains("bob: ") && asked.contains("tea") && !asked.contains("lunch"), "{asked}");
     assert_eq!(model.count(), 1);
+    assert_eq!(stand.faults(), Vec::<String>::new());
+    server.stop();
+}
+
+async fn in_a_group_it_is_seen_which_message_is_answered<S: Stand>() {
+    let long = "word ".repeat(1_500);
+    let model = MockModel::start(move |request| {
+        if request.last_user().contains("slowly") {
+            let pieces = ["Here is the beginning of what I have to say about it", ", and here the end."];
+            return Reply::Slowly(pieces.map(str::to_owned).into(), 1_500);
+        }
+        Reply::say(long.clone())
+    });
+    let stand = S::start();
+    let site = site(&model, &stand, "");
+    let server = start(&site, &stand, &[]).await;
+    let to = |seen: &[Seen]| seen.iter().map(|seen| seen.reply_to).collect::<Vec<_>>();
+    let is_whole =
+        |seen: &[Seen]| seen.iter().map(|seen| seen.text.matches("word").count()).sum::<usize>() == 1_500;
+    let first = stand.say_in_group("ann", "all of it", true);
+    until("all parts", async || is_whole(&stand.seen_in_group())).await;
+    let parts = stand.seen_in_group();
+    let mut replies = vec![None; parts.len()];
+    replies[0] = Some(first);
+    assert_eq!(to(&parts), replies, "its first part is a reply");
+    let second = stand.say_in_group("bob", "slowly", true);
+    stand.say_in_group("cid", "lunch?", false);
+    until("the draft", async || stand.seen_in_group().len() > parts.len()).await;
+    let draft = stand.seen_in_group().remove(parts.len());
+    assert_eq!(draft.reply_to, Some(second), "also while it grows");
+    until("the end", async || stand.seen_in_group().last().unwrap().text.ends_with("the end.")).await;
+    let third = stand.say_in_group("bob", "/help", true);
+    until("the help", async || stand.seen_in_group().last().unwrap().text.contains("/cancel")).await;
+    assert_eq!(to(&stand.seen_in_group())[parts.len()..], [Some(second), Some(third)]);
+    stand.say("ann", "all of it");
+    until("all parts", async || is_whole(&stand.seen("ann"))).await;
+    assert!(to(&stand.seen("ann")).iter().all(Option::is_none), "where nobody else writes nothing is one");
     assert_eq!(stand.faults(), Vec::<String>::new());
     server.stop();
 }

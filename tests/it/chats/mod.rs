@@ -1,8 +1,12 @@
 //! The real binary on chat platforms: from what a person writes to what they see. One list of checks for all of them.
 
+mod brought;
 mod conformance;
 mod kills;
+mod links;
 mod stand;
+mod talk;
+mod topics;
 
 use stand::Stand;
 

@@ -12,6 +12,8 @@ pub(super) struct Seen {
     pub text: String,
     /// Labels and what they stand for.
     pub buttons: Vec<(String, String)>,
+    /// The message that it is a reply to.
+    pub reply_to: Option<u64>,
 }
 
 /// A platform with a bot on it.
@@ -29,8 +31,8 @@ pub(super) trait Stand: Sized {
     fn is_heard(&self) -> bool;
     /// Somebody writes to the bot alone.
     fn say(&self, person: &str, text: &str);
-    /// Somebody writes where others read along; to the bot, or not.
-    fn say_in_group(&self, person: &str, text: &str, to_bot: bool);
+    /// Somebody writes where others read along; to the bot, or not. Gives the message.
+    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) -> u64;
     /// What the bot shows somebody.
     fn seen(&self, person: &str) -> Vec<Seen>;
     /// What the bot shows in the group.
@@ -88,10 +90,10 @@ impl Stand for FakeTelegram {
         FakeTelegram::say(self, number(person), number(person), text);
     }
 
-    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) {
+    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) -> u64 {
         self.name(number(person), person);
         let text = if to_bot { format!("@AtollBot {text}") } else { text.to_owned() };
-        FakeTelegram::say(self, GROUP, number(person), &text);
+        FakeTelegram::say(self, GROUP, number(person), &text).unsigned_abs()
     }
 
     fn seen(&self, person: &str) -> Vec<Seen> {
@@ -124,6 +126,7 @@ fn seen_at(telegram: &FakeTelegram, chat: i64) -> Vec<Seen> {
         id: shown.id.unsigned_abs(),
         text: shown.text,
         buttons: shown.buttons.into_iter().flatten().collect(),
+        reply_to: shown.reply_to.map(i64::unsigned_abs),
     };
     telegram.said(chat).into_iter().map(seen).collect()
 }
@@ -167,11 +170,11 @@ impl Stand for DiscordStand {
         self.fake.dm(person, text);
     }
 
-    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) {
+    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) -> u64 {
         if to_bot {
-            self.fake.mention(self.group, person, text);
+            self.fake.mention(self.group, person, text)
         } else {
-            self.fake.say(self.group, person, text);
+            self.fake.say(self.group, person, text)
         }
     }
 
@@ -207,6 +210,7 @@ fn seen_in(discord: &FakeDiscord, channel: u64) -> Vec<Seen> {
         id: shown.id,
         text: shown.content,
         buttons: shown.buttons.into_iter().flatten().collect(),
+        reply_to: shown.reply_to,
     })
     .collect()
 }

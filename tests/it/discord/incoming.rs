@@ -115,6 +115,22 @@ async fn order_is_kept_in_a_channel_and_channels_do_not_wait_for_each_other() {
 }
 
 #[tokio::test]
+async fn what_ends_work_does_not_wait_for_a_channel_that_is_slow() {
+    let fake = FakeDiscord::start();
+    let taker = Taker::with(|incoming| {
+        let slow = words(incoming).starts_with("slow");
+        (if slow { Duration::from_secs(4) } else { Duration::ZERO }, Ok(Receipt::Taken))
+    });
+    let bot = Bot::up(&fake, &taker).await;
+    for text in ["slow", "2", "/cancel", "/approve q1"] {
+        fake.dm("ann", text);
+    }
+    bot.hears(&["/approve q1", "/cancel", "slow", "2"]).await;
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_taken_now_is_offered_again_and_the_position_waits() {
     let fake = FakeDiscord::start();
     let full = Arc::new(std::sync::atomic::AtomicBool::new(true));

@@ -77,7 +77,9 @@ async fn what_was_said_while_the_process_was_down_and_the_session_ended_is_answe
     server.stop();
     fake.forget_session();
     let sent: Vec<String> = (0..120).map(|n| format!("m{n}")).collect();
-    sent.iter().for_each(|words| drop(fake.dm("ann", words)));
+    for words in &sent {
+        fake.dm("ann", words);
+    }
     let server = rise(&site, &fake).await;
     until("all of it is taken", async || site.number("SELECT count(*) FROM inbound") == 121).await;
     let taken = site.column("SELECT text FROM inbound WHERE text LIKE 'm%' ORDER BY external_id");

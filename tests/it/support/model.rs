@@ -32,6 +32,8 @@ pub(crate) enum Reply {
     Slowly(Vec<String>, u64),
     /// Say these pieces, each when its gate is open; call these tools and end when the last gate is.
     Stepwise(Vec<(Gate, String)>, Vec<(String, Value)>, Gate),
+    /// Say this, and when the gate is open the rest.
+    Until(String, Gate, String),
     /// Answer with this status, these headers, this body.
     Status(u16, Vec<(&'static str, String)>, String),
     /// Begin to say this, then hang up.

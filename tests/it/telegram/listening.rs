@@ -144,7 +144,9 @@ async fn groups_topics_replies_edits_and_taps_come_as_what_they_are() {
     rig.fake.reply(-100, 42, own, "this");
     rig.fake.edit(-100, topic, "corrected");
     rig.fake.forge_tap(-100, 42, own, "d:y:1");
-    let taken = rig.taker.after(6).await;
+    let mut taken = rig.taker.after(6).await;
+    // A tap waits for nothing that came before it.
+    taken.sort_by_key(|incoming| matches!(incoming.event, Event::Tap { .. }));
     let Event::Message { addressed, quote, .. } = &taken[3].event else { panic!() };
     assert_eq!((addressed, quote), (&true, &None), "the bot's last words need no repeating");
     assert_eq!(taken[4].place.name(), "-100:77");
@@ -195,4 +197,23 @@ async fn a_receipt_that_fails_disturbs_nothing() {
     rig.taker.after(3).await;
     until("all is acknowledged", async || rig.fake.waiting().is_empty()).await;
     until("later ones are shown", async || !rig.fake.messages(42)[1].reactions.is_empty()).await;
+}
+
+#[tokio::test]
+async fn what_ends_work_and_what_answers_a_question_do_not_wait_for_a_chat_that_is_slow() {
+    let rig = Rig::listening().await;
+    rig.taker.sticks(42, true);
+    rig.fake.say(42, 42, "look at this file");
+    rig.fake.say(42, 42, "and then?");
+    rig.fake.say(42, 42, "/cancel");
+    rig.fake.say(42, 42, "/approve q1");
+    until("both are taken", async || {
+        let taken = rig.taker.taken_in(42);
+        taken.contains(&"42:3".to_owned()) && taken.contains(&"42:4".to_owned())
+    })
+    .await;
+    assert_eq!(rig.taker.taken_in(42), ["42:1", "42:4", "42:3"]);
+    rig.taker.sticks(42, false);
+    until("all is acknowledged", async || rig.fake.waiting().is_empty()).await;
+    assert_eq!(rig.taker.taken_in(42).last().map(String::as_str), Some("42:2"));
 }

@@ -294,6 +294,32 @@ fn cancel_also_gives_up_what_is_still_being_fetched() {
 }
 
 #[test]
+fn cancel_also_gives_up_what_is_still_being_written_down() {
+    let config = format!("transcription: {{base_url: 'http://127.0.0.1:9'}}\n{}", telegram(", policy: open"));
+    live(&config, async |town, fake, model| {
+        fake.lay("long.ogg", Lies::Bytes(100));
+        let long = fake.comes(alone("42").says(fake, "").with("long.ogg", Media::Voice, None));
+        settle().await;
+        assert_eq!(say(fake, "42", "/cancel").await, Receipt::Taken);
+        assert_eq!(timeout(Duration::from_secs(1), long).await.unwrap(), Ok(Receipt::Ignored));
+        let words = told(town, "telegram/telegram:42/42");
+        assert!(words.iter().any(|words| words.contains("not wanted any more")), "{words:?}");
+        assert_eq!(model.calls(), 0);
+    });
+}
+
+#[test]
+fn what_ends_work_keeps_its_place_behind_what_is_quick() {
+    live(&telegram(", policy: open"), async |town, fake, _| {
+        let first = fake.comes(alone("42").says(fake, "do it"));
+        let second = fake.comes(alone("42").says(fake, "/cancel"));
+        assert_eq!((first.await, second.await), (Ok(Receipt::Taken), Ok(Receipt::Taken)));
+        settle().await;
+        assert_eq!(town.column("SELECT text FROM inbound ORDER BY id"), ["do it", "/cancel"]);
+    });
+}
+
+#[test]
 fn what_cannot_be_taken_along_is_said_to_the_model_and_to_the_sender() {
     let config = telegram(", policy: open, max_file_mib: 1, video_enabled: false");
     live(&config, async |town, fake, model| {

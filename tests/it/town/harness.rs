@@ -31,7 +31,7 @@ use atoll::{
         access::Role,
         ids::{ConversationId, InboundId, UserId},
         inbound::{NewInbound, Refused},
-        message::ToolCall,
+        message::{FileRef, ToolCall},
         model::{ModelError, ModelRequest, Reply, Stop, Usage},
         outbound::{Body, LiveEvent},
         price::Price,
@@ -46,6 +46,7 @@ use atoll::{
         persona::Personas,
         platform::Platform,
         tool::{Skills, ToolContext, ToolOutput},
+        transcriber::Transcriber,
     },
     store::{schema, upkeep},
     telemetry,
@@ -53,6 +54,18 @@ use atoll::{
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::{sync::mpsc, time::Instant};
+
+/// Writes down what is said, slowly.
+struct Scribe;
+
+impl Transcriber for Scribe {
+    fn transcribe(&self, _: &FileRef) -> BoxFuture<'static, Result<String, String>> {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            Ok("what was said".into())
+        })
+    }
+}
 
 /// What a scripted model does when it is asked.
 pub(super) enum Act {
@@ -313,6 +326,7 @@ impl Town {
             clock: Arc::clone(&clock),
             metrics: Metrics::new().unwrap(),
             placement: Placement::here(),
+            links: None,
             told: None,
         };
         let config = config::parse(config, "town.yaml", &no_env).unwrap();
@@ -321,6 +335,7 @@ impl Town {
         let files: Arc<dyn Files> = Arc::new(HomeFiles::new(home.files(), Arc::clone(&base.clock)));
         let env = Arc::new(|_: &str| None);
         let coding = Coding::open(&home, &config, env, &base.clock, &files, &models).unwrap();
+        let scribe = config.transcription.is_some().then(|| Arc::new(Scribe) as Arc<dyn Transcriber>);
         let Assembled { root, doors, registry } = assemble(
             Parts {
                 base,
@@ -331,7 +346,7 @@ impl Town {
                 skills: Arc::new(shed),
                 personas: Arc::new(stage),
                 platforms,
-                transcriber: None,
+                transcriber: scribe,
             },
             Doors::closed(),
         );
@@ -377,6 +392,7 @@ impl Town {
             speaker: None,
             text: text.into(),
             attachments: Vec::new(),
+            message: None,
             received_at: self.clock.now(),
         };
         let taken = self.doors.offer["api"]

@@ -9,9 +9,9 @@ use crate::domain::{
 };
 
 message!(
-    /// Notes a part that was posted, or is about to be posted a second time; false when it was begun a second time before.
+    /// Notes a part that was posted, or is about to be posted a second time.
     RecordPost { /// The part.
-        post: NewPost } -> bool
+        post: NewPost } -> ()
 );
 message!(
     /// Notes the message that shows an answer while it grows.

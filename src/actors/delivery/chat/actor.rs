@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     actors::{
         event_hub::messages::{Subscribe, Topic},
-        kernel::{Door, Life, Mail, messages::*},
+        kernel::{Door, Life, Mail, caught, messages::*},
     },
     domain::{
+        file_link::FileLinks,
         ids::{ConversationId, InboundId},
         markup::Flavor,
         outbound::{Body, LiveEvent, OutboxRow, Progress, Sent},
@@ -27,7 +31,7 @@ use crate::{
 use super::{
     super::messages::Deliver,
     courier::{ChatDoors, Courier},
-    draft::Drafting,
+    draft::{Drafting, Over},
     health::Health,
 };
 
@@ -36,7 +40,14 @@ const MAILBOX: usize = 4_096;
 /// Before it is asked again to watch what happens.
 const PAUSE: Duration = Duration::from_secs(1);
 
-type Waiting = (Arc<OutboxRow>, bool, oneshot::Sender<Sent>);
+/// A message in its line.
+struct Waiting {
+    row: Arc<OutboxRow>,
+    cut_off: bool,
+    /// Set when it is its turn.
+    begun: Arc<AtomicBool>,
+    answer: oneshot::Sender<Sent>,
+}
 
 /// What a delivery is made of.
 pub struct ChatKit {
@@ -46,12 +57,16 @@ pub struct ChatKit {
     pub flavor: Flavor,
     /// Its limits.
     pub pace: Pace,
+    /// Links to files that it does not take, when people can reach the server.
+    pub links: Option<FileLinks>,
     /// The store.
     pub doors: ChatDoors,
     /// What happens to messages.
     pub subscribe: Door<Subscribe>,
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
+    /// Nobody waits any more for what is not on its way yet.
+    pub ending: CancellationToken,
 }
 
 /// The actor.
@@ -63,6 +78,7 @@ pub struct ChatDelivery {
     lines: HashMap<ConversationId, VecDeque<Waiting>>,
     /// Answers that grow, by the first message that they answer.
     drafts: HashMap<InboundId, Drafting>,
+    over: Over,
     sent: u64,
     failed: u64,
     stopping: Vec<oneshot::Sender<Drained>>,
@@ -71,15 +87,16 @@ pub struct ChatDelivery {
 impl ChatDelivery {
     /// The delivery of one platform.
     pub fn new(life: Life, kit: ChatKit) -> Self {
-        let ChatKit { platform, flavor, pace, doors, subscribe, clock } = kit;
+        let ChatKit { platform, flavor, pace, links, doors, subscribe, clock, ending } = kit;
         let courier = Arc::new(Courier {
             platform,
             doors,
             clock,
             flavor,
+            links,
             pace: Mutex::new(pace),
             health: Health::default(),
-            stop: CancellationToken::new(),
+            stop: ending,
         });
         Self {
             life,
@@ -87,25 +104,32 @@ impl ChatDelivery {
             subscribe,
             lines: HashMap::new(),
             drafts: HashMap::new(),
+            over: Over::default(),
             sent: 0,
             failed: 0,
             stopping: Vec::new(),
         }
     }
 
-    fn send(&mut self, (row, cut_off, answer): Waiting, ctx: &mut Context<Self>) {
+    fn send(&mut self, Waiting { row, cut_off, begun, answer }: Waiting, ctx: &mut Context<Self>) {
+        begun.store(true, Ordering::Relaxed);
         let conversation = row.message.conversation.clone();
-        let draft = match &row.message.body {
-            Body::Answer { .. } => row.message.answers.iter().find_map(|inbound| self.drafts.remove(inbound)),
-            _ => None,
+        let drafts = match &row.message.body {
+            Body::Answer { .. } => self.end_drafts(&row.message.answers),
+            _ => Vec::new(),
         };
-        let courier = Arc::clone(&self.courier);
+        let (courier, vitals) = (Arc::clone(&self.courier), Arc::clone(self.life.vitals()));
         let sending = async move {
-            let draft = match draft {
-                Some(draft) => draft.finish().await,
-                None => None,
-            };
-            courier.deliver(&row, cut_off, draft).await
+            let mut shown = None;
+            for draft in drafts {
+                shown = shown.or(draft.finish().await);
+            }
+            courier.deliver(&row, cut_off, shown).await
+        };
+        // One that falls takes no other with it.
+        let sending = async move {
+            let sent = caught(&vitals, sending).await;
+            sent.unwrap_or_else(|panicked| Sent::Unknown(panicked.to_string()))
         };
         ctx.spawn(sending.into_actor(self).map(move |sent, delivery, ctx| {
             if sent == Sent::Done {
@@ -122,7 +146,7 @@ impl ChatDelivery {
         // Another message of this conversation cannot have been begun by an earlier run.
         let next = self.lines.get_mut(conversation).and_then(VecDeque::pop_front);
         match next {
-            Some((row, _, answer)) => self.send((row, false, answer), ctx),
+            Some(next) => self.send(Waiting { cut_off: false, ..next }, ctx),
             None => drop(self.lines.remove(conversation)),
         }
         if self.lines.is_empty() && !self.stopping.is_empty() {
@@ -137,12 +161,24 @@ impl ChatDelivery {
         self.life.stop(ctx);
     }
 
-    /// Watches what happens to messages of this platform. The hub may fall and be made anew.
+    /// Takes the drafts of answers to these messages, and begins none for them any more.
+    fn end_drafts(&mut self, inbounds: &[InboundId]) -> Vec<Drafting> {
+        inbounds.iter().for_each(|inbound| self.over.note(inbound));
+        inbounds.iter().filter_map(|inbound| self.drafts.remove(inbound)).collect()
+    }
+
+    /// Watches what happens to messages of this platform. The hub may fall and be made anew, and drops whoever is too slow.
     fn watch(&self, ctx: &mut Context<Self>) {
         let topic = Topic::Channel(self.courier.platform.name().to_owned());
         let subscribed = self.subscribe.send(Subscribe(topic));
-        ctx.spawn(subscribed.into_actor(self).map(|events, _, ctx| match events {
-            Ok(events) => Self::follow(events, ctx),
+        ctx.spawn(subscribed.into_actor(self).map(|events, delivery, ctx| match events {
+            Ok(events) => {
+                // Of what was missed an end may have been: what goes on is taken up at its next piece, what was withdrawn
+                // is taken away.
+                delivery.drafts.clear();
+                delivery.sweep(ctx);
+                Self::follow(events, ctx);
+            }
             Err(_) => drop(ctx.run_later(PAUSE, |delivery, ctx| delivery.watch(ctx))),
         }));
     }
@@ -166,20 +202,25 @@ impl ChatDelivery {
 
     fn hear(&mut self, event: &LiveEvent) {
         let LiveEvent::Progress { conversation, inbounds, progress } = event else { return };
-        let Some(inbound) = inbounds.first() else { return };
-        let known = inbounds.iter().find(|inbound| self.drafts.contains_key(inbound)).cloned();
-        let is_over = matches!(progress, Progress::Withdrawn { .. });
-        if known.is_none() && (is_over || !self.stopping.is_empty()) {
+        if let Progress::Withdrawn { .. } = progress {
+            self.end_drafts(inbounds).iter().for_each(|drafting| drafting.hear(progress.clone()));
             return;
         }
-        let key = known.unwrap_or_else(|| inbound.clone());
-        let drafting = self.drafts.entry(key.clone()).or_insert_with(|| {
+        // Pieces come by another way than answers, and may come after them.
+        let Some(inbound) = inbounds.first().filter(|_| !inbounds.iter().any(|one| self.over.has(one)))
+        else {
+            return;
+        };
+        let known = inbounds.iter().find(|inbound| self.drafts.contains_key(inbound));
+        let waits = matches!(progress, Progress::Status { status, .. } if *status != "processing");
+        if known.is_none() && (waits || !self.stopping.is_empty()) {
+            return;
+        }
+        let key = known.unwrap_or(inbound).clone();
+        let drafting = self.drafts.entry(key).or_insert_with(|| {
             Drafting::begin(Arc::clone(&self.courier), inbound.clone(), conversation.clone())
         });
         drafting.hear(progress.clone());
-        if is_over {
-            self.drafts.remove(&key);
-        }
     }
 
     /// Takes away what was shown of answers that will not come: their messages were withdrawn while nobody watched.
@@ -195,7 +236,6 @@ impl Actor for ChatDelivery {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.life.capacity(ctx, MAILBOX);
         self.watch(ctx);
-        self.sweep(ctx);
     }
 }
 
@@ -206,15 +246,20 @@ impl Handler<Mail<Deliver>> for ChatDelivery {
         let (Deliver { row, cut_off }, _ticket) = mail.open();
         let (answer, answered) = oneshot::channel();
         let conversation = row.message.conversation.clone();
+        let begun = Arc::new(AtomicBool::new(false));
+        let waiting = Waiting { row, cut_off, begun: Arc::clone(&begun), answer };
         match self.lines.get_mut(&conversation) {
-            Some(line) => line.push_back((row, cut_off, answer)),
+            Some(line) => line.push_back(waiting),
             None => {
                 self.lines.insert(conversation, VecDeque::new());
-                self.send((row, cut_off, answer), ctx);
+                self.send(waiting, ctx);
             }
         }
         Box::pin(async move {
-            answered.await.unwrap_or_else(|_| Sent::Unknown("the delivery fell while it was sending".into()))
+            answered.await.unwrap_or_else(|_| match begun.load(Ordering::Relaxed) {
+                true => Sent::Unknown("the delivery fell while it was sending".into()),
+                false => Sent::Later { after_ms: 1_000, why: "the delivery fell before it was sent".into() },
+            })
         })
     }
 }

@@ -1,9 +1,6 @@
 //! Brings one stored message to a chat platform, however long that takes: paced, in parts, each of them once.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +14,7 @@ use crate::{
     domain::{
         Millis,
         chat::{Content, Failure, Place, Post},
+        file_link::FileLinks,
         ids::ConversationId,
         markup::Flavor,
         outbound::{Before, Body, NewPost, OutboxRow, Sent},
@@ -28,9 +26,9 @@ use crate::{
 
 use super::health::Health;
 
-/// Wait after the first attempt that failed; twice as long after each one more, up to [`LONGEST_PAUSE`].
-const PAUSE: u64 = 1_000;
-const LONGEST_PAUSE: u64 = 120_000;
+/// How long a platform is trusted to know a key again, in milliseconds. Discord says "the past few minutes"
+/// (<https://docs.discord.com/developers/resources/message#create-message>).
+const KNOWN: Millis = 120_000;
 
 /// Whom a courier talks to.
 #[derive(Clone)]
@@ -59,6 +57,7 @@ pub(super) struct Courier {
     pub(super) doors: ChatDoors,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) flavor: Flavor,
+    pub(super) links: Option<FileLinks>,
     pub(super) pace: Mutex<Pace>,
     pub(super) health: Health,
     /// The process is on its way out.
@@ -73,8 +72,8 @@ struct Errand<'a> {
     row: &'a OutboxRow,
     place: Place,
     before: Before,
-    /// The part after those that were posted may have been posted by an earlier run.
-    doubtful: bool,
+    /// An earlier run may have posted one part more than it noted.
+    cut_off: bool,
     last: u32,
 }
 
@@ -88,13 +87,18 @@ impl Errand<'_> {
         let there = self.place.conversation(conversation.channel(), &conversation.user());
         there.unwrap_or_else(|_| conversation.clone())
     }
+
+    /// The first part that is not noted is the one at which an earlier run was cut off.
+    fn is_doubtful(&self, part: u32) -> bool {
+        self.cut_off && (0..part).all(|earlier| self.before.parts.contains_key(&earlier))
+    }
 }
 
 impl Courier {
     /// Brings a message there, and says what came of it. `draft` is the message that shows it already.
     pub(super) async fn deliver(&self, row: &OutboxRow, cut_off: bool, draft: Option<String>) -> Sent {
         let work = async {
-            let mut before = self.look_back(row, cut_off).await?;
+            let mut before = self.look_back(row).await?;
             before.draft = draft.or(before.draft);
             if let Body::Decided { message, preview, status, by, reason, .. } = &row.message.body {
                 let content =
@@ -114,7 +118,7 @@ impl Courier {
                 row,
                 place,
                 before,
-                doubtful: cut_off,
+                cut_off,
                 last: u32::try_from(contents.len()).unwrap_or(u32::MAX).saturating_sub(1),
             };
             self.post_all(errand, contents).await
@@ -122,16 +126,13 @@ impl Courier {
         work.await.err().unwrap_or(Sent::Done)
     }
 
-    /// What earlier attempts left. A fresh message has no past, but a question may be closed by now,
-    /// and a platform may wait for an answer to what came in.
-    async fn look_back(&self, row: &OutboxRow, cut_off: bool) -> Result<Before, NotPosted> {
+    /// What earlier attempts left, of this run or another one; an answer may be shown already, a question may be closed, and
+    /// a reply needs what it answers.
+    async fn look_back(&self, row: &OutboxRow) -> Result<Before, NotPosted> {
         let approval = match &row.message.body {
             Body::Approval { approval, .. } => Some(approval.clone()),
             _ => None,
         };
-        if !cut_off && row.attempts == 0 && approval.is_none() && row.message.answers.is_empty() {
-            return Ok(Before::default());
-        }
         let mut tries = 0;
         loop {
             let (outbox, answers) = (row.id, row.message.answers.clone());
@@ -145,11 +146,10 @@ impl Courier {
     async fn post_all(&self, errand: Errand<'_>, contents: Vec<Content>) -> Result<(), NotPosted> {
         let mut unknown = None;
         for (part, content) in (0..).zip(contents) {
-            if errand.before.parts.len() > part as usize {
-                continue;
-            }
-            let posted = match (&errand.before.draft, part) {
-                (Some(draft), 0) => self.finish_draft(&errand, draft.clone(), content).await,
+            let known = errand.before.parts.get(&part);
+            let posted = match (known, &errand.before.draft) {
+                (Some(Some(_)), _) => Ok(()),
+                (None, Some(draft)) if part == 0 => self.finish_draft(&errand, draft.clone(), content).await,
                 _ => self.post(&errand, part, content).await,
             };
             match posted {
@@ -204,18 +204,27 @@ impl Courier {
     }
 
     async fn post(&self, errand: &Errand<'_>, part: u32, content: Content) -> Result<(), NotPosted> {
-        let doubtful = errand.doubtful && errand.before.parts.len() == part as usize;
-        let marks = self.platform.abilities().resend == Resend::Marked;
+        let begun_again = errand.before.parts.contains_key(&part);
+        if begun_again && errand.cut_off {
+            return Err(Sent::Unknown("it was sent twice, and it is not known whether it arrived".into()));
+        }
+        let doubtful = begun_again || errand.is_doubtful(part);
         let mut post = Post {
             place: errand.place.clone(),
             content,
             key: format!("{}-{part}", errand.row.id),
             answers: errand.before.received.clone().filter(|_| part == 0),
-            reply_to: None,
+            reply_to: errand
+                .before
+                .asked
+                .clone()
+                .filter(|_| part == 0 && posting::replies(&errand.row.message)),
             silent: false,
         };
         let mut repeated = false;
-        if doubtful && marks {
+        // When it may have been posted for the first time.
+        let since = if errand.cut_off { errand.row.created_at } else { self.clock.now() };
+        if doubtful && self.marks(since) {
             self.repeat(errand, part, &mut post).await?;
             repeated = true;
         }
@@ -237,10 +246,11 @@ impl Courier {
                 }
                 Err(Failure::TooLarge(why)) => {
                     let Some(file) = post.content.file.take() else { return Err(Sent::Refused(why)) };
-                    post.content = posting::too_large(&file, self.flavor);
+                    let link = self.links.as_ref().map(|links| links.to(&file.id, self.clock.now()));
+                    post.content = posting::too_large(&file, link.as_deref(), self.flavor);
                 }
-                Err(Failure::Unknown(why)) if marks && repeated => return Err(Sent::Unknown(why)),
-                Err(Failure::Unknown(why)) if marks => {
+                Err(Failure::Unknown(why)) if repeated => return Err(Sent::Unknown(why)),
+                Err(Failure::Unknown(why)) if self.marks(since) => {
                     self.repeat(errand, part, &mut post).await?;
                     repeated = true;
                     self.wait(&mut tries, why).await?;
@@ -252,11 +262,15 @@ impl Courier {
         }
     }
 
+    /// Whether something that is posted again may be there twice: the platform knows no keys, or may have forgotten this one.
+    fn marks(&self, since: Millis) -> bool {
+        let is_old = self.clock.now() - since > KNOWN;
+        self.platform.abilities().resend == Resend::Marked || is_old
+    }
+
     /// A part is posted a second time, marked; never a third time.
     async fn repeat(&self, errand: &Errand<'_>, part: u32, post: &mut Post) -> Result<(), NotPosted> {
-        if !self.note(errand, part, None).await? {
-            return Err(Sent::Unknown("it was sent twice, and it is not known whether it arrived".into()));
-        }
+        self.note(errand, part, None).await?;
         post.content = posting::marked(std::mem::take(&mut post.content));
         Ok(())
     }
@@ -266,10 +280,10 @@ impl Courier {
         if part == errand.last && errand.before.approval.is_none() {
             return Ok(());
         }
-        self.note(errand, part, Some(message.to_owned())).await.map(drop)
+        self.note(errand, part, Some(message.to_owned())).await
     }
 
-    async fn note(&self, errand: &Errand<'_>, part: u32, message: Option<String>) -> Result<bool, NotPosted> {
+    async fn note(&self, errand: &Errand<'_>, part: u32, message: Option<String>) -> Result<(), NotPosted> {
         let approval = errand.before.approval.as_ref().filter(|_| part == errand.last);
         let post = NewPost {
             outbox: errand.row.id,
@@ -282,36 +296,9 @@ impl Courier {
         let mut tries = 0;
         loop {
             match self.doors.record_post.ask(RecordPost { post: post.clone() }).await {
-                Ok(fresh) => return Ok(fresh),
+                Ok(()) => return Ok(()),
                 Err(error) => self.wait(&mut tries, error.to_string()).await?,
             }
-        }
-    }
-
-    /// Waits until it is this chat's turn.
-    pub(super) async fn turn(&self, place: &Place) -> Result<(), NotPosted> {
-        let now = self.clock.now();
-        let wait = self.pace.lock().map_or(0, |mut pace| pace.next(&place.chat, is_group(place), now));
-        if wait > 0 {
-            self.pause(wait).await?;
-        }
-        // Meanwhile the platform may have asked for more patience.
-        loop {
-            let now = self.clock.now();
-            match self.pace.lock().map_or(0, |pace| pace.held(&place.chat, now)) {
-                0 => return Ok(()),
-                held => self.pause(held).await?,
-            }
-        }
-    }
-
-    /// Takes a slot when one is free now, and says else how long there is none.
-    pub(super) fn spare(&self, place: &Place) -> Millis {
-        let now = self.clock.now();
-        let Ok(mut pace) = self.pace.lock() else { return 0 };
-        match pace.wait(&place.chat, is_group(place), now) {
-            0 => pace.next(&place.chat, is_group(place), now),
-            wait => wait,
         }
     }
 
@@ -353,33 +340,4 @@ impl Courier {
             Failure::Unchanged => Err(Sent::Refused("nothing to change".into())),
         }
     }
-
-    pub(super) fn hold(&self, place: &Place, after_ms: u64, chat_only: bool) {
-        let until = self.clock.now().saturating_add(i64::try_from(after_ms).unwrap_or(Millis::MAX));
-        if let Ok(mut pace) = self.pace.lock() {
-            pace.hold(chat_only.then_some(place.chat.as_str()), until);
-        }
-    }
-
-    pub(super) async fn wait(&self, tries: &mut u32, why: String) -> Result<(), NotPosted> {
-        let pause = PAUSE.saturating_mul(1 << (*tries).min(16)).min(LONGEST_PAUSE);
-        *tries += 1;
-        tracing::debug!(why, pause, "a message waits to be posted");
-        // Up to half of it by chance, so that not all come back at once.
-        let by_chance = self.clock.fresh() % u128::from(pause / 2 + 1);
-        self.pause(i64::try_from(pause + by_chance as u64).unwrap_or(i64::MAX)).await
-    }
-
-    async fn pause(&self, ms: Millis) -> Result<(), NotPosted> {
-        let left = || Sent::Later { after_ms: 0, why: "shutting down before it was sent".into() };
-        tokio::select! {
-            () = self.stop.cancelled() => Err(left()),
-            () = tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())) => Ok(()),
-        }
-    }
-}
-
-/// Telegram's ids of groups are negative; nobody else makes a difference.
-fn is_group(place: &Place) -> bool {
-    place.chat.starts_with('-')
 }

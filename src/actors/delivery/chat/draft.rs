@@ -1,7 +1,11 @@
 //! One answer while it grows: a task of its own that listens, shows now and then what there is, and hands the message
 //! over when the answer is there.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,10 +26,38 @@ use super::courier::Courier;
 
 /// Pieces that wait while a platform answers. What is beyond is not shown, until the answer is.
 const BEHIND: usize = 512;
-/// How long the end of an answer waits for the platform to answer about its draft.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the end of an answer waits for the platform to answer about its draft: longer than a call takes at most.
+const PATIENCE: Duration = Duration::from_secs(45);
 /// Before something is tried again that failed without saying when.
 const AGAIN: i64 = 3_000;
+
+/// Messages whose answers are over that are remembered: many more than can be answered while a piece is on its way.
+const REMEMBERED: usize = 4_096;
+
+/// Messages whose answers are over, the latest.
+#[derive(Debug, Default)]
+pub(super) struct Over {
+    known: HashSet<InboundId>,
+    order: VecDeque<InboundId>,
+}
+
+impl Over {
+    pub(super) fn note(&mut self, inbound: &InboundId) {
+        if !self.known.insert(inbound.clone()) {
+            return;
+        }
+        self.order.push_back(inbound.clone());
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+
+    pub(super) fn has(&self, inbound: &InboundId) -> bool {
+        self.known.contains(inbound)
+    }
+}
 
 /// An answer that grows.
 pub(super) struct Drafting {
@@ -104,9 +136,7 @@ impl Task {
     async fn perform(&mut self, effect: Effect) -> Option<Sent> {
         match effect {
             Effect::Typing => {
-                if let Err(failure) = self.courier.platform.typing(&self.place).await {
-                    tracing::debug!(%failure, "that somebody writes cannot be shown");
-                }
+                self.typing().await;
                 None
             }
             Effect::Show(part) => Some(self.show(part).await),
@@ -114,6 +144,19 @@ impl Task {
             Effect::Remove => {
                 self.remove().await;
                 None
+            }
+        }
+    }
+
+    /// Shows that somebody writes, unless the platform wants nothing here.
+    async fn typing(&self) {
+        if self.courier.held(&self.place) > 0 {
+            return;
+        }
+        if let Err(failure) = self.courier.platform.typing(&self.place).await {
+            tracing::debug!(%failure, "that somebody writes cannot be shown");
+            if let Failure::Slow { after_ms, chat_only } = failure {
+                self.courier.hold(&self.place, after_ms, chat_only);
             }
         }
     }
@@ -134,7 +177,7 @@ impl Task {
             content: content(part),
             key: format!("d-{}", encode_short(self.courier.clock.fresh())),
             answers: before.received,
-            reply_to: None,
+            reply_to: before.asked.filter(|_| is_group(&self.conversation.user())),
             silent: false,
         };
         match self.courier.platform.post(post).await {

@@ -5,6 +5,7 @@ mod courier;
 mod draft;
 mod health;
 mod topics;
+mod waits;
 
 pub use actor::{ChatDelivery, ChatKit};
 pub use courier::ChatDoors;

@@ -34,6 +34,8 @@ use crate::{
     },
 };
 
+mod drafts;
+
 /// What a person sees, and what the store holds.
 #[derive(Default)]
 struct World {
@@ -41,6 +43,8 @@ struct World {
     shown: BTreeMap<String, (String, Content)>,
     /// All calls, in order.
     calls: Vec<String>,
+    /// When something was posted.
+    posted_at: Vec<tokio::time::Instant>,
     keys: Vec<String>,
     /// What the next calls are answered with; a post that fails as unknown arrives all the same.
     failures: VecDeque<Failure>,
@@ -89,6 +93,8 @@ impl Platform for Tower {
 
     fn post(&self, post: Post) -> BoxFuture<'static, Result<String, Failure>> {
         let words = if post.content.markup.is_empty() { &post.content.plain } else { &post.content.markup };
+        assert!(!words.contains("a stumbling block"), "the adapter falls over it");
+        self.0.lock().unwrap().posted_at.push(tokio::time::Instant::now());
         let failure = self.call(format!("post {} {words}", post.place.name()));
         let arrives = matches!(failure, None | Some(Failure::Unknown(_)));
         let mut world = self.0.lock().unwrap();
@@ -167,10 +173,8 @@ macro_rules! answers {
 }
 
 answers!(RecordPost, |ask, world| {
-    let known = world.noted.iter().any(|(part, message)| *part == ask.post.part && message.is_none());
-    let again = known || world.before.repeated;
     world.noted.push((ask.post.part, ask.post.message.clone()));
-    Ok(ask.post.message.is_some() || !again)
+    Ok(())
 });
 answers!(RecordDraft, |ask, world| {
     world.drafts.insert(ask.inbound.to_string(), ask.message);
@@ -231,6 +235,7 @@ impl Bench {
         let kit = ChatKit {
             platform: Arc::new(Tower(Arc::clone(&world), resend)),
             flavor: Flavor::Telegram,
+            links: None,
             pace: Pace::new(pace::TELEGRAM),
             doors: ChatDoors {
                 record_post: door(&neighbour, &vitals),
@@ -244,6 +249,7 @@ impl Bench {
             },
             subscribe: door(&neighbour, &vitals),
             clock: Arc::clone(&clock),
+            ending: CancellationToken::new(),
         };
         Self { clock, delivery: ChatDelivery::new(life, kit).start(), vitals, world }
     }
@@ -254,9 +260,13 @@ impl Bench {
     }
 
     fn tell(&self, progress: Progress) {
+        self.tell_of(&["i1"], progress);
+    }
+
+    fn tell_of(&self, inbounds: &[&str], progress: Progress) {
         let event = Arc::new(LiveEvent::Progress {
             conversation: ConversationId::new("telegram/ann/42"),
-            inbounds: vec![InboundId::new("i1")],
+            inbounds: inbounds.iter().copied().map(InboundId::new).collect(),
             progress,
         });
         for watcher in &self.world.lock().unwrap().watchers {
@@ -286,11 +296,23 @@ fn answer(id: i64, chat: &str, text: &str) -> OutboxRow {
             body: Body::Answer { text: text.into(), files: Vec::new(), outcome: Outcome::Answered },
         },
         attempts: 0,
+        created_at: 0,
     }
 }
 
 async fn pass(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
+/// A world in which these parts of a message were posted before.
+fn parts_before<const N: usize>(parts: [(u32, Option<&str>); N]) -> World {
+    let parts = parts.into_iter().map(|(part, message)| (part, message.map(str::to_owned))).collect();
+    World { before: Before { parts, ..Before::default() }, ..World::default() }
+}
+
+/// How each message begins that is shown.
+fn firsts(bench: &Bench) -> Vec<String> {
+    bench.shown().iter().map(|words| words.chars().take(1).collect()).collect()
 }
 
 /// Waits, in virtual time, until this is what a person sees.
@@ -306,6 +328,9 @@ async fn messages_of_a_chat_keep_their_order_and_wait_for_no_other_chat() {
     let bench = Bench::new(World { failures, ..World::default() }, Resend::Marked);
     let first = bench.deliver(answer(1, "42", "one"), false);
     let second = bench.deliver(answer(2, "42", "two"), false);
+    while bench.calls().is_empty() {
+        pass(1).await;
+    }
     let other = bench.deliver(answer(3, "43", "three"), false);
     assert_eq!(other.await, Sent::Done);
     assert_eq!(bench.shown(), ["three"]);
@@ -326,8 +351,7 @@ async fn a_long_answer_goes_out_in_parts_and_those_that_arrived_are_not_posted_a
         [(0, Some("m1".into())), (1, Some("m2".into()))],
         "the last one ends the message itself"
     );
-    let before = Before { parts: vec!["m1".into()], ..Before::default() };
-    let bench = bench.next(World { before, ..World::default() }, Resend::Marked);
+    let bench = bench.next(parts_before([(0, Some("m1"))]), Resend::Marked);
     assert_eq!(bench.deliver(answer(1, "42", &text), true).await, Sent::Done);
     let again = bench.shown();
     assert_eq!(again.len(), 2);
@@ -342,10 +366,31 @@ async fn what_may_have_arrived_is_posted_once_more_and_marked_and_never_a_third_
     let bench = Bench::new(World { failures, ..World::default() }, Resend::Marked);
     assert!(matches!(bench.deliver(answer(1, "42", "hello"), false).await, Sent::Unknown(_)));
     assert_eq!(bench.shown(), ["hello", "(once more, for it may not have arrived)\nhello"]);
-    let before = Before { repeated: true, ..Before::default() };
-    let bench = bench.next(World { before, ..World::default() }, Resend::Marked);
+    let bench = bench.next(parts_before([(0, None)]), Resend::Marked);
     assert!(matches!(bench.deliver(answer(1, "42", "hello"), true).await, Sent::Unknown(_)));
     assert!(bench.shown().is_empty());
+    // The run before ended in an orderly way before it was posted again.
+    let bench = bench.next(parts_before([(0, None)]), Resend::Marked);
+    assert_eq!(bench.deliver(answer(1, "42", "hello"), false).await, Sent::Done);
+    assert_eq!(bench.shown(), ["(once more, for it may not have arrived)\nhello"]);
+}
+
+#[actix::test]
+async fn a_message_goes_on_after_the_parts_that_arrived_also_when_nothing_was_cut_off() {
+    // The end of a run, a chat that could not be reached, somebody who wants it sent again: it is no message anew.
+    let text = ["a", "b", "c"].map(|letter| letter.repeat(3_000)).join("\n\n");
+    let bench = Bench::new(parts_before([(0, Some("m1"))]), Resend::Marked);
+    assert_eq!(bench.deliver(answer(1, "42", &text), false).await, Sent::Done);
+    assert_eq!(firsts(&bench), ["b", "c"]);
+    // The first part is not known to have arrived, and wanted again.
+    let bench = bench.next(parts_before([(1, Some("m2"))]), Resend::Marked);
+    assert_eq!(bench.deliver(answer(1, "42", &text), false).await, Sent::Done);
+    assert_eq!(firsts(&bench), ["a", "c"]);
+    // It was begun twice, and those after it were posted: they are not posted again.
+    let bench = bench.next(parts_before([(0, None), (1, Some("m2"))]), Resend::Marked);
+    assert!(matches!(bench.deliver(answer(1, "42", &text), true).await, Sent::Unknown(_)));
+    assert_eq!(firsts(&bench), ["("], "the one at which it was cut off is marked");
+    assert!(bench.shown()[0].ends_with('c'));
 }
 
 #[actix::test]
@@ -355,6 +400,14 @@ async fn where_the_platform_knows_a_post_again_it_is_posted_until_it_answers() {
     let bench = Bench::new(World { failures, ..World::default() }, Resend::Safe);
     assert_eq!(bench.deliver(answer(1, "42", "hello"), true).await, Sent::Done);
     assert_eq!(bench.shown(), ["hello"]);
+}
+
+#[actix::test]
+async fn a_platform_that_may_have_forgotten_a_post_is_given_it_once_more_and_marked() {
+    let bench = Bench::new(World::default(), Resend::Safe);
+    pass(600_000).await;
+    assert_eq!(bench.deliver(answer(1, "42", "hello"), true).await, Sent::Done);
+    assert_eq!(bench.shown(), ["(once more, for it may not have arrived)\nhello"]);
 }
 
 #[actix::test]
@@ -390,59 +443,6 @@ async fn a_chat_that_cannot_be_reached_parks_its_message() {
 }
 
 #[actix::test]
-async fn an_answer_is_shown_while_it_grows_and_ends_in_the_same_message() {
-    let bench = Bench::new(World::default(), Resend::Marked);
-    pass(10).await;
-    bench.tell(Progress::Status { status: "processing", approval: None });
-    for word in ["It is a long ", "answer that one ", "likes to read along with, ", "word by word. "] {
-        bench.tell(Progress::Delta { text: word.into() });
-        pass(1_600).await;
-    }
-    let words = "It is a long answer that one likes to read along with, word by word.";
-    let calls = bench.calls();
-    assert!(
-        calls[0].starts_with("post 42 ") && calls[1..].iter().all(|call| call.starts_with("edit m1 ")),
-        "{calls:?}"
-    );
-    assert!((2..=5).contains(&calls.len()), "{calls:?}");
-    assert_eq!(bench.world.lock().unwrap().drafts.get("i1").map(String::as_str), Some("m1"));
-    assert_eq!(bench.deliver(answer(1, "42", words), false).await, Sent::Done);
-    assert_eq!(bench.shown(), [words]);
-    assert!(bench.world.lock().unwrap().calls.contains(&"typing 42".to_owned()));
-    let count = bench.world.lock().unwrap().calls.len();
-    pass(20_000).await;
-    assert_eq!(bench.world.lock().unwrap().calls.len(), count, "nothing is typed when the answer is there");
-}
-
-#[actix::test]
-async fn a_short_answer_is_one_message_and_a_draft_that_is_gone_is_posted_anew() {
-    let bench = Bench::new(World::default(), Resend::Marked);
-    pass(10).await;
-    bench.tell(Progress::Delta { text: "Yes.".into() });
-    pass(100).await;
-    assert_eq!(bench.deliver(answer(1, "42", "Yes."), false).await, Sent::Done);
-    assert_eq!(bench.calls(), ["post 42 Yes."]);
-    let before = Before { draft: Some("m9".into()), ..Before::default() };
-    let bench = bench.next(World { before, ..World::default() }, Resend::Marked);
-    assert_eq!(bench.deliver(answer(1, "42", "Yes."), true).await, Sent::Done);
-    assert_eq!(bench.shown().len(), 1);
-}
-
-#[actix::test]
-async fn an_answer_that_is_withdrawn_or_was_forgotten_is_taken_away() {
-    let drafts = BTreeMap::from([("old".to_owned(), "m0".to_owned())]);
-    let bench = Bench::new(World { drafts, ..World::default() }, Resend::Marked);
-    pass(100).await;
-    assert_eq!(bench.calls(), ["remove m0"]);
-    bench.tell(Progress::Delta { text: "words ".repeat(30) });
-    pass(3_000).await;
-    bench.tell(Progress::Withdrawn { outcome: Outcome::Cancelled });
-    pass(1_000).await;
-    assert!(bench.shown().is_empty());
-    assert!(bench.world.lock().unwrap().drafts.is_empty());
-}
-
-#[actix::test]
 async fn the_end_leaves_what_waits_for_the_platform_to_the_next_start() {
     let failures = VecDeque::from([Failure::Slow { after_ms: 600_000, chat_only: false }]);
     let bench = Bench::new(World { failures, ..World::default() }, Resend::Marked);
@@ -452,4 +452,27 @@ async fn the_end_leaves_what_waits_for_the_platform_to_the_next_start() {
     assert!(matches!(sent.await, Sent::Later { after_ms: 0, .. }));
     pass(10).await;
     assert!(!bench.delivery.connected());
+}
+
+#[actix::test]
+async fn after_a_pause_for_all_chats_they_do_not_all_go_on_at_once() {
+    let failures = VecDeque::from([Failure::Slow { after_ms: 10_000, chat_only: false }]);
+    let bench = Bench::new(World { failures, ..World::default() }, Resend::Marked);
+    let all: Vec<_> =
+        (0..100).map(|chat| bench.deliver(answer(chat + 1, &format!("{chat}00"), "hi"), false)).collect();
+    let sent = futures_util::future::join_all(all).await;
+    assert!(sent.iter().all(|sent| *sent == Sent::Done));
+    let times = bench.world.lock().unwrap().posted_at.clone();
+    let crowd = times.windows(31).find(|run| run[30] - run[0] < Duration::from_secs(1));
+    assert_eq!(crowd, None, "more than 30 in a second");
+}
+
+#[actix::test]
+async fn a_message_that_lets_its_delivery_fall_takes_no_other_with_it() {
+    let bench = Bench::new(World::default(), Resend::Marked);
+    let first = bench.deliver(answer(1, "42", "a stumbling block"), false);
+    let second = bench.deliver(answer(2, "42", "two"), false);
+    let other = bench.deliver(answer(3, "43", "three"), false);
+    assert!(matches!(first.await, Sent::Unknown(_)));
+    assert_eq!((second.await, other.await), (Sent::Done, Sent::Done));
 }

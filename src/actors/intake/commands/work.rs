@@ -34,7 +34,7 @@ pub(super) async fn projects(ask: &Ask<'_>) -> String {
     let member = (ask.offer.role != Role::Owner).then(|| ask.offer.message.by().clone());
     match ask.doors.projects.ask(ListProjects { member, limit: MOST, offset: 0 }).await {
         Ok::<_, DbError>((found, _)) if found.is_empty() => {
-            "There are no projects that you are in; an owner makes one: atoll project create".into()
+            "There are no projects that you are in; an owner makes one: atoll project add".into()
         }
         Ok((found, total)) => {
             let mut lines: Vec<String> =

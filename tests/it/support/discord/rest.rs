@@ -96,6 +96,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked) -> Told {
 fn file(shared: &Shared, asked: &Asked) -> Option<Told> {
     asked.path.starts_with("/attachments/").then(|| {
         let mut world = shared.lock().unwrap();
+        world.note(&format!("GET {}", asked.path), Value::Null);
         if asked.headers.contains_key("authorization") {
             world.fault("the token was sent to where files are kept");
         }
