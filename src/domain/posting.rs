@@ -3,7 +3,7 @@
 use super::{
     Millis,
     approval::{Approval, Status, Subject},
-    chat::{Button, Card, Content, Press, Tone, Way},
+    chat::{Button, Card, Content, Place, Press, Tone, Way},
     identity::is_group,
     markup::{Flavor, Part, parts},
     message::FileRef,
@@ -25,6 +25,15 @@ pub struct Topic {
     pub title: String,
 }
 
+/// Where a topic is told of, and what shows where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicPlace {
+    /// The thread, or the chat itself where there are none.
+    pub place: Place,
+    /// The platform's id of the message in the chat that shows where it stands.
+    pub head: Option<String>,
+}
+
 /// The task that a message in a group is about.
 pub fn topic(message: &NewOutbox, approval: Option<&Approval>) -> Option<Topic> {
     if !is_group(&message.conversation.user()) {
@@ -38,6 +47,29 @@ pub fn topic(message: &NewOutbox, approval: Option<&Approval>) -> Option<Topic> 
         _ => return None,
     };
     Some(Topic { title: format!("Task {id}"), id })
+}
+
+/// The message that shows where a task stands: what it is called, and a card.
+pub fn standing(title: &str, state: &str, facts: &[(String, String)], flavor: Flavor) -> Content {
+    let (words, tone) = match state {
+        "queued" => ("Waits for its turn", Tone::Plain),
+        "preparing" => ("Gets ready", Tone::Plain),
+        "running" => ("At work", Tone::Plain),
+        "verifying" => ("Is checked", Tone::Plain),
+        "committing" => ("Comes out", Tone::Plain),
+        "awaiting_approval" => ("Waits for your answer", Tone::Plain),
+        "pushing" | "requesting" => ("Is on its way", Tone::Plain),
+        "parked" => ("Waits", Tone::Plain),
+        "done" => ("Done", Tone::Good),
+        "unchanged" => ("Changed nothing", Tone::Good),
+        "rejected" => ("Rejected", Tone::Bad),
+        "failed" => ("Failed", Tone::Bad),
+        "cancelled" => ("Cancelled", Tone::Bad),
+        other => (other, Tone::Plain),
+    };
+    let said = parts(&format!("**{}**", plain(title)), flavor).into_iter().next();
+    let card = Card { title: words.to_owned(), fields: facts.to_vec(), tone };
+    Content { card: Some(card), ..said.map(content).unwrap_or_default() }
 }
 
 /// The message that a thread is opened under.
@@ -84,7 +116,7 @@ pub fn contents(body: &Body, approval: Option<&Approval>, flavor: Flavor) -> Vec
             }
             all
         }
-        Body::Decided { .. } | Body::Callback { .. } => Vec::new(),
+        Body::Decided { .. } | Body::Standing { .. } | Body::Callback { .. } => Vec::new(),
     }
 }
 
