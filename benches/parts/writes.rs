@@ -36,6 +36,7 @@ fn message() -> NewInbound {
         speaker: None,
         text: "what is new?".repeat(20),
         attachments: vec![],
+        message: None,
         received_at: 1,
     }
 }
@@ -62,6 +63,7 @@ pub(crate) fn group_commit() {
                 clock: Arc::new(SystemClock),
                 metrics: Metrics::new().unwrap(),
                 placement: Placement::threads(1, 1),
+                links: None,
                 told: None,
             };
             let assembled = assemble_store(&base);

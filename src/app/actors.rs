@@ -57,9 +57,9 @@ pub struct Assembled {
     pub registry: Registry,
 }
 
-/// Wires everything.
-pub fn assemble(parts: Parts) -> Assembled {
-    let (doors, registry) = (Doors::closed(), Registry::default());
+/// Wires everything, and opens these doors as the actors behind them start. Whatever is made before may hold them already.
+pub fn assemble(parts: Parts, doors: Doors) -> Assembled {
+    let registry = Registry::default();
     let parts = Arc::new(parts);
     let mut children = store_children(&parts.base, &doors);
     children.extend(outgoing_children(&parts, &doors));

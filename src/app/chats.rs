@@ -37,6 +37,7 @@ pub(super) fn deliveries(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
                 platform: Arc::clone(&platform),
                 flavor,
                 pace: Pace::new(limits),
+                links: kit.base.links.clone(),
                 doors: chat_doors(&doors),
                 subscribe: doors.subscribe.clone(),
                 clock: Arc::clone(&kit.base.clock),

@@ -42,6 +42,7 @@ pub(super) fn intake(
 ) -> ChildSpec {
     let (kit, intake) = (Arc::clone(parts), intake_doors(doors));
     let (offer, order) = (doors.offer[channel].clone(), doors.order[channel].clone());
+    let suggest = doors.suggest[channel].clone();
     let max_input_length = parts.config.agent.max_input_length;
     let settings = IntakeSettings { channel, max_input_length, messages_per_minute };
     spec(name, "intake", STAGE_IN, move |life| {
@@ -49,7 +50,8 @@ pub(super) fn intake(
         let (settings, intake, clock) = (settings.clone(), intake.clone(), Arc::clone(&kit.base.clock));
         let addr = kit.base.placement.start(Role::Here, move |_| Intake::new(life, settings, intake, clock));
         offer.open(addr.clone().recipient(), Arc::clone(&vitals));
-        order.open(addr.clone().recipient(), vitals);
+        order.open(addr.clone().recipient(), Arc::clone(&vitals));
+        suggest.open(addr.clone().recipient(), vitals);
         handle(addr)
     })
 }
@@ -81,6 +83,7 @@ fn intake_doors(doors: &Doors) -> IntakeDoors {
         answer: doors.db.write.answer_direct.clone(),
         answers: doors.answers(),
         memories: doors.db.read.list_memories.clone(),
+        categories: doors.db.read.memory_categories.clone(),
         under_way: doors.db.read.under_way.clone(),
         today: doors.db.read.today.clone(),
         skills: doors.skills.clone(),

@@ -42,6 +42,7 @@ where
         clock: Arc::new(SystemClock),
         metrics: Metrics::new().map_err(|error| StoreError::Schema(error.to_string()))?,
         placement: Placement::here(),
+        links: None,
         told: None,
     };
     let outcome = actix::System::new().block_on(async {

@@ -14,7 +14,7 @@ use crate::{
         db::messages::DbDoors,
         delivery::messages::Deliver,
         event_hub::messages::{Publish, Subscribe},
-        intake::messages::{Answers, Offer, Order},
+        intake::messages::{Answers, Offer, Order, Suggest},
         jobs::messages::{FreeSlot, JobsTick, Submit, TellJob, WantSlot},
         kernel::{Door, Placement},
         llm_pool::messages::{Complete, Providers},
@@ -28,6 +28,7 @@ use crate::{
     config::Config,
     domain::{
         chat::PLATFORMS,
+        file_link::FileLinks,
         outbound::{CALLBACK_CHANNEL, STREAM_CHANNELS},
         webhook::Kind,
     },
@@ -52,6 +53,8 @@ pub struct Base {
     pub metrics: Metrics,
     /// On which threads.
     pub placement: Placement,
+    /// Links to files, when people can reach the server.
+    pub links: Option<FileLinks>,
     /// What the webhook is told of what is written; `None` when there is none.
     pub told: Option<BTreeSet<Kind>>,
 }
@@ -127,6 +130,8 @@ pub struct Doors {
     pub offer: HashMap<&'static str, Door<Offer>>,
     /// To the intakes, by channel.
     pub order: HashMap<&'static str, Door<Order>>,
+    /// To the intakes, by channel.
+    pub suggest: HashMap<&'static str, Door<Suggest>>,
     /// To the receptions, by channel.
     pub reports: HashMap<&'static str, Door<Report>>,
     /// To the scheduler.
@@ -144,8 +149,8 @@ impl Doors {
         }
     }
 
-    /// Doors with nobody behind them yet.
-    pub(super) fn closed() -> Self {
+    /// Doors with nobody behind them yet: [`assemble`](super::assemble) opens them.
+    pub fn closed() -> Self {
         fn by_channel<T>(door: impl Fn() -> T) -> HashMap<&'static str, T> {
             STREAM_CHANNELS.into_iter().chain(PLATFORMS).map(|channel| (channel, door())).collect()
         }
@@ -178,6 +183,7 @@ impl Doors {
             polled: Door::closed("the bots"),
             offer: by_channel(|| Door::closed("the intake")),
             order: by_channel(|| Door::closed("the intake")),
+            suggest: by_channel(|| Door::closed("the intake")),
             reports: PLATFORMS.map(|channel| (channel, Door::closed("the reception"))).into(),
             tick: Door::closed("the scheduler"),
         }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use crate::{
+    actors::reception::Offers,
     channels::{
         discord::{Discord, DiscordSettings},
-        telegram::{BadSettings, Pauses, Telegram, TelegramSettings, Webhook},
+        telegram::{BadSettings, HookRefused, Pauses, Telegram, TelegramSettings, Webhook},
     },
     config::{Chat, Config},
     domain::{
@@ -13,13 +16,24 @@ use crate::{
         menu::MENU,
     },
     ports::{clock::Clock, files::Files, platform::Platform},
+    web::{Brought, TelegramHook},
 };
+
+use super::parts::Doors;
 
 /// Their own places: no other is asked for with these.
 const TELEGRAM_API: &str = "https://api.telegram.org";
 const DISCORD_API: &str = "https://discord.com/api/v10";
 
-/// All that are switched on.
+/// What is switched on.
+#[derive(Default)]
+pub(super) struct Platforms {
+    pub(super) all: Vec<Arc<dyn Platform>>,
+    /// Where Telegram brings updates, when it does.
+    pub(super) hook: Option<Arc<dyn TelegramHook>>,
+}
+
+/// All that are switched on. Their doors may still be closed.
 ///
 /// # Errors
 /// [`BadSettings`] when no call could ever be made with what the configuration says.
@@ -27,16 +41,41 @@ pub(super) fn of(
     config: &Config,
     files: &Arc<dyn Files>,
     clock: &Arc<dyn Clock>,
-) -> Result<Vec<Arc<dyn Platform>>, BadSettings> {
+    doors: &Doors,
+) -> Result<Platforms, BadSettings> {
     let chosen = |name: &str| config.chats.get(name).filter(|chat| chat.enabled);
-    let mut all: Vec<Arc<dyn Platform>> = Vec::new();
+    let mut found = Platforms::default();
     if let Some(chat) = chosen(TELEGRAM) {
-        all.push(Arc::new(Telegram::new(telegram(chat), Arc::clone(files), Arc::clone(clock))?));
+        let telegram = Arc::new(Telegram::new(telegram(chat), Arc::clone(files), Arc::clone(clock))?);
+        if chat.webhook_url.is_some() {
+            found.hook = Some(Arc::new(Brings(Arc::clone(&telegram))));
+        }
+        found.all.push(telegram);
     }
     if let Some(chat) = chosen(DISCORD) {
-        all.push(Arc::new(Discord::new(discord(chat), Arc::clone(files), Arc::clone(clock))));
+        found.all.push(Arc::new(Discord::new(discord(chat, doors), Arc::clone(files), Arc::clone(clock))));
     }
-    Ok(all)
+    Ok(found)
+}
+
+/// Hands on what is brought at the server's door.
+struct Brings(Arc<Telegram>);
+
+impl TelegramHook for Brings {
+    fn knows(&self, secret: &str) -> bool {
+        self.0.knows(secret)
+    }
+
+    fn bring(&self, secret: &str, body: &[u8]) -> BoxFuture<'static, Brought> {
+        let taken = self.0.hook(secret, body);
+        Box::pin(async move {
+            match taken.await {
+                Ok(()) => Brought::Taken,
+                Err(HookRefused::Forbidden) => Brought::Unknown,
+                Err(HookRefused::NotNow) => Brought::NotNow,
+            }
+        })
+    }
 }
 
 fn telegram(chat: &Chat) -> TelegramSettings {
@@ -56,13 +95,19 @@ fn telegram(chat: &Chat) -> TelegramSettings {
     }
 }
 
-fn discord(chat: &Chat) -> DiscordSettings {
+fn discord(chat: &Chat, doors: &Doors) -> DiscordSettings {
+    let completer = Offers {
+        channel: DISCORD,
+        rules: chat.rules.clone(),
+        recognise: doors.db.read.recognise.clone(),
+        suggest: doors.suggest[DISCORD].clone(),
+    };
     DiscordSettings {
         token: chat.token.clone(),
         api_url: another(&chat.api_url, DISCORD_API),
         gateway_url: chat.gateway_url.clone(),
         menu: MENU,
-        completer: None,
+        completer: Some(Arc::new(completer)),
     }
 }
 

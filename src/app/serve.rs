@@ -25,6 +25,8 @@ use crate::{
         access::{hash_key, key_text},
         audit::Act,
         chat::PLATFORMS,
+        file_link::FileLinks,
+        skill::hex,
     },
     home::{Home, HomeFiles, HomeJobFiles, HomePersonas, Lock, LockFault},
     net::{BuildError, Clients, install_tls},
@@ -37,7 +39,7 @@ use crate::{
     },
     skills::{FolderSkills, SkillPlaces, end_strays},
     store::{StoreError, schema, upkeep},
-    web::{self, HttpServer, LocalKey, WebDoors, WebKit, WebSettings},
+    web::{self, HttpServer, LocalKey, TelegramHook, WebDoors, WebKit, WebSettings},
 };
 
 use super::{
@@ -46,7 +48,8 @@ use super::{
     jobs::Coding,
     models::{Found, ModelsFault, find_models},
     parts::{Base, Doors, Parts},
-    platforms, receptions, report,
+    platforms::{self, Platforms},
+    receptions, report,
 };
 
 /// How long the last lines of jobs' logs may take at the end.
@@ -173,6 +176,17 @@ async fn run(
     Ok(())
 }
 
+/// Links to files, when people can reach this server. What signs them is made once.
+fn file_links(home: &Home, config: &Config, clock: &dyn Clock) -> Result<Option<FileLinks>, ServeError> {
+    let Some(base) = &config.server.public_url else { return Ok(None) };
+    let path = home.link_key_file();
+    if !path.exists() {
+        home.write(&path, &hex(&clock.secret()?))?;
+    }
+    let key = hash_key(std::fs::read_to_string(&path)?.trim());
+    Ok(Some(FileLinks::new(base, key)))
+}
+
 /// What the server holds beside its actors.
 struct Town {
     doors: Doors,
@@ -183,6 +197,7 @@ struct Town {
     metrics: Metrics,
     settings: WebSettings,
     sandboxes: Arc<dyn SandboxCare>,
+    telegram_hook: Option<Arc<dyn TelegramHook>>,
     closing: CancellationToken,
 }
 
@@ -208,8 +223,10 @@ impl Town {
         let env = Arc::new(|name: &str| std::env::var(name).ok());
         let coding = Coding::open(home, &config, env, &clock, &files, &models.models)?;
         let (job_files, sandboxes) = (Arc::clone(&coding.files), Arc::clone(&coding.sandboxes));
+        let links = file_links(home, &config, &*clock)?;
         let settings = WebSettings {
             server: config.server.clone(),
+            links: links.clone(),
             private_callbacks: config.jobs.private_callbacks,
             signs_callbacks: !config.webhook_secret.is_empty(),
             planned: config.planned.clone(),
@@ -228,15 +245,29 @@ impl Town {
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
             placement: Placement::threads(STORE_THREADS, cores()),
+            links,
             told,
         };
         let transcriber = receptions::transcriber(&config, &files)?;
-        let (models, platforms) = (models.models, platforms::of(&config, &files, &clock)?);
+        let doors = Doors::closed();
+        let (models, platforms) = (models.models, platforms::of(&config, &files, &clock, &doors)?);
+        let Platforms { all: platforms, hook: telegram_hook } = platforms;
         let parts =
             Parts { base, config, models, skills, personas, coding, callbacks, platforms, transcriber };
-        let Assembled { root, doors, registry } = assemble(parts);
-        let closing = CancellationToken::new();
-        Ok((Self { doors, registry, files, job_files, clock, metrics, settings, sandboxes, closing }, root))
+        let Assembled { root, doors, registry } = assemble(parts, doors);
+        let town = Self {
+            doors,
+            registry,
+            files,
+            job_files,
+            clock,
+            metrics,
+            settings,
+            sandboxes,
+            telegram_hook,
+            closing: CancellationToken::new(),
+        };
+        Ok((town, root))
     }
 
     /// A fresh key for the command line of this machine, for its owner's eyes only.
@@ -256,7 +287,7 @@ impl Town {
                 answers: doors.answers(),
                 reports: doors.reports.clone(),
                 fresh: doors.fresh.clone(),
-                telegram_hook: None,
+                telegram_hook: self.telegram_hook.clone(),
                 subscribe: doors.subscribe.clone(),
                 skills: doors.skills.clone(),
                 providers: doors.providers.clone(),

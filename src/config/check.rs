@@ -86,11 +86,16 @@ pub(super) fn build(settings: &mut Settings<'_>) -> Option<Config> {
 
 fn server(settings: &mut Settings<'_>) -> Server {
     let text = |path| settings.text(path, path);
+    let public_url = text("server.public_url");
+    let mut allowed_hosts = settings.texts("server.allowed_hosts");
+    // Who is sent there must be let in.
+    allowed_hosts.extend(public_url.as_deref().and_then(host_of));
     let int = |path| settings.int(path, path);
     Server {
         host: text("server.host").unwrap_or_default(),
         port: int("server.port") as u16,
-        allowed_hosts: settings.texts("server.allowed_hosts"),
+        allowed_hosts,
+        public_url,
         allowed_origins: settings.texts("server.allowed_origins"),
         max_body: int("server.max_body_mib") as usize * 1024 * 1024,
         requests_per_minute: int("server.requests_per_minute") as u32,
@@ -98,6 +103,13 @@ fn server(settings: &mut Settings<'_>) -> Server {
         lockout_ms: int("server.lockout_minutes") as i64 * 60_000,
         drain_ms: int("server.drain_seconds") * 1000,
     }
+}
+
+/// The name in an address, without its port.
+fn host_of(url: &str) -> Option<String> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    let name = authority.split(':').next().filter(|name| !name.is_empty() && !authority.starts_with('['))?;
+    Some(name.to_owned())
 }
 
 /// The environment variable in which a provider's key is usually found.

@@ -66,12 +66,7 @@ pub const KEYS: &[Key] = &all();
 
 /// Those before the chat platforms', and those after them.
 const FIRST: &[Key] = &[
-    key(
-        "server.host",
-        Kind::Text,
-        "127.0.0.1",
-        "address to listen on; another than loopback needs a key first",
-    ),
+    key("server.host", Kind::Text, "127.0.0.1", "address to listen on; beyond loopback a key is needed"),
     key("server.port", Kind::Int(0, 65_535), "7700", "port to listen on; 0 takes a free one"),
     key(
         "server.allowed_hosts",
@@ -85,6 +80,7 @@ const FIRST: &[Key] = &[
         "",
         "web origins that may call the API from a browser (CORS); none by default",
     ),
+    key("server.public_url", Kind::Url, "", "address at which people reach it, for links in chats"),
     key("server.max_body_mib", Kind::Int(1, 100), "20", "largest request body, in MiB"),
     key(
         "server.requests_per_minute",

@@ -61,6 +61,8 @@ pub struct Server {
     pub port: u16,
     /// Names by which it may be addressed.
     pub allowed_hosts: Vec<String>,
+    /// Where people reach it from outside.
+    pub public_url: Option<String>,
     /// Web origins that may call it.
     pub allowed_origins: Vec<String>,
     /// Largest body, in bytes.

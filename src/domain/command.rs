@@ -20,8 +20,8 @@ pub enum Command {
     Tasks(Option<String>),
     /// What was spent today.
     Cost,
-    /// End the turn and all that waits behind it.
-    Cancel,
+    /// End the turn and all that waits behind it; or a coding task.
+    Cancel(Option<String>),
     /// End the running tool, go on with the turn.
     Stop,
     /// Begin the conversation anew.
@@ -93,7 +93,7 @@ impl Command {
             | Self::Status(_)
             | Self::Link(_)
             | Self::Verbosity(_) => Role::Viewer,
-            Self::Cancel
+            Self::Cancel(_)
             | Self::Stop
             | Self::Clear
             | Self::Model(_)
@@ -130,7 +130,7 @@ pub fn parse(text: &str) -> Option<Result<Command, BadCommand>> {
         ("memory", category) => Ok(Command::Memory(category)),
         ("tasks", filter) => one_of("tasks", FILTERS, filter).map(Command::Tasks),
         ("cost", _) => Ok(Command::Cost),
-        ("cancel", _) => Ok(Command::Cancel),
+        ("cancel", job) => Ok(Command::Cancel(job)),
         ("stop", _) => Ok(Command::Stop),
         ("clear", _) => Ok(Command::Clear),
         ("model", name) => Ok(Command::Model(name)),
@@ -214,6 +214,8 @@ mod tests {
         let cases = [
             ("/help", Some(Ok(Command::Help))),
             ("/START now", Some(Ok(Command::Start))),
+            ("/cancel", Some(Ok(Command::Cancel(None)))),
+            ("/cancel 7x3k", Some(Ok(Command::Cancel(Some("7x3k".into()))))),
             (" /MEMORY work ", Some(Ok(Command::Memory(Some("work".into()))))),
             (
                 "/reject a1 too  risky now",

@@ -121,7 +121,7 @@ pub fn haste(event: &Event) -> Haste {
         Event::Edited { .. } => return Haste::None,
     };
     match command::parse(words) {
-        Some(Ok(Command::Cancel | Command::Stop)) => Haste::Ends,
+        Some(Ok(Command::Cancel(_) | Command::Stop)) => Haste::Ends,
         Some(Ok(Command::Approve(_) | Command::Reject(..))) => Haste::Beside,
         _ => Haste::None,
     }

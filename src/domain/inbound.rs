@@ -27,6 +27,8 @@ pub struct NewInbound {
     pub text: String,
     /// Its files.
     pub attachments: Vec<FileRef>,
+    /// The chat platform's id of the message, where it was written as one.
+    pub message: Option<String>,
     /// When it came.
     pub received_at: Millis,
 }

@@ -69,9 +69,13 @@ pub const MENU: &[CommandSpec] = &[
     command("start", "begin here", &[]),
     command("help", "what can be said here", &[]),
     command("skills", "the skills there are", &[]),
-    command("memory", "what I remember about you", &[option("category", "of one kind only", false, Words)]),
+    command("memory", "what I remember about you", &[option("category", "of one kind only", false, Offered)]),
     command("tasks", "what is under way", &[option("filter", "in one state only", false, OneOf(FILTERS))]),
-    command("cancel", "end what I am doing, and all that waits behind it", &[]),
+    command(
+        "cancel",
+        "end what I am doing here and all that waits behind it, or a task",
+        &[option("job", "a task of yours", false, Offered)],
+    ),
     command("stop", "end the running tool and let me go on", &[]),
     command("clear", "begin the conversation anew", &[]),
     command(

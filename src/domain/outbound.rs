@@ -117,7 +117,7 @@ pub struct OutboxRow {
     pub created_at: Millis,
 }
 
-/// What earlier attempts at a message left at a chat platform.
+/// What is at a chat platform already about a message: what it answers, and what earlier attempts left.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Before {
     /// The platform's ids of the parts that were posted; `None` for one that was begun a second time, because nobody knows
@@ -127,6 +127,8 @@ pub struct Before {
     pub draft: Option<String>,
     /// The question, when the message is one.
     pub approval: Option<Approval>,
+    /// The platform's id of the first message that it answers.
+    pub asked: Option<String>,
 }
 
 /// A part of a message that was posted.

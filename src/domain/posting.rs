@@ -11,10 +11,10 @@ use super::{
     outbound::{Body, NewOutbox},
 };
 
-/// Goes before what is posted a second time; every part has room for it.
-const MARK: &str = "(once more, for it may not have arrived)";
 /// Characters of what was asked that stay in a message when it is decided.
 const KEPT: usize = 1_500;
+/// Stands before what is posted a second time.
+const MARK: &str = "(once more, for it may not have arrived)";
 
 /// What long things are about: they have a thread of their own where many people read along.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,18 +111,24 @@ pub fn decided(
     parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
 }
 
-/// The words that stand for a file that the platform does not take.
-pub fn too_large(file: &FileRef, flavor: Flavor) -> Content {
-    let mib = file.size.div_ceil(1 << 20);
-    let words = format!(
-        "{} ({mib} MiB) is too large to be sent here; `GET /api/files/{}` gives it, and the panel does.",
-        plain(&file.name),
-        file.id
-    );
+/// The words that stand for a file that the platform does not take, with a link to it where there is one.
+pub fn too_large(file: &FileRef, link: Option<&str>, flavor: Flavor) -> Content {
+    let (name, mib) = (plain(&file.name), file.size.div_ceil(1 << 20));
+    let way = match link {
+        Some(link) => format!("for a day it is at {link}"),
+        None => format!("`GET /api/files/{}` gives it.", file.id),
+    };
+    let words = format!("{name} ({mib} MiB) is too large to be sent here; {way}");
     parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
 }
 
-/// Marks something that is posted a second time, because nobody knows whether it arrived.
+/// True for what is posted as a reply to the message that it answers: where many people write, it is to be seen whom it
+/// answers.
+pub fn replies(message: &NewOutbox) -> bool {
+    is_group(&message.conversation.user()) && matches!(message.body, Body::Answer { .. })
+}
+
+/// Marks something that is posted a second time, because nobody knows whether it arrived. Parts leave room for that.
 pub fn marked(mut content: Content) -> Content {
     if !content.markup.is_empty() {
         content.markup = format!("{MARK}\n{}", content.markup);
@@ -194,19 +200,66 @@ fn buttons(approval: &Approval) -> Vec<Vec<Button>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::domain::turn::Outcome;
+    use crate::domain::{
+        ids::{ConversationId, UserId},
+        markup::visible,
+        turn::Outcome,
+    };
+
+    fn answer(text: &str) -> Body {
+        Body::Answer { text: text.to_owned(), files: Vec::new(), outcome: Outcome::Answered }
+    }
+
+    /// The most that Telegram takes, of what is sent with markup and without.
+    fn fits(content: &Content) -> bool {
+        let seen = visible(&content.markup).unwrap();
+        seen.encode_utf16().count() <= 4_096 && content.plain.encode_utf16().count() <= 4_096
+    }
 
     #[test]
-    fn what_is_posted_a_second_time_fits_with_its_mark() {
-        for text in ["a".repeat(9_000), "😀".repeat(9_000), "**bold** word\n\n".repeat(900)] {
-            let body = Body::Answer { text, files: Vec::new(), outcome: Outcome::Answered };
-            for content in contents(&body, None, Flavor::Telegram).into_iter().map(marked) {
-                assert!(content.plain.encode_utf16().count() <= 4_096);
+    fn a_full_part_still_fits_when_it_is_marked() {
+        for one in ["a", "é", "<", "😀", "word ", "**b** ", "`c` ", "a\n\n", "[x](https://y.z/) "] {
+            let parts = contents(&answer(&one.repeat(5_000)), None, Flavor::Telegram);
+            assert!(parts.len() > 1, "{one}");
+            for part in contents(&answer(&one.repeat(5_000)), None, Flavor::Discord).into_iter().map(marked) {
+                assert!(part.plain.chars().count() <= 2_000 && part.markup.chars().count() <= 2_000, "{one}");
             }
-            for content in contents(&body, None, Flavor::Discord).into_iter().map(marked) {
-                assert!(content.plain.chars().count() <= 2_000 && content.markup.chars().count() <= 2_000);
+            for part in parts {
+                let marked = marked(part.clone());
+                assert!(marked.plain.starts_with(MARK) && marked.plain.ends_with(&part.plain));
+                assert!(marked.markup.ends_with(&part.markup) && fits(&marked), "{one}");
             }
         }
+        let full = contents(&answer(&"a".repeat(5_000)), None, Flavor::Telegram).remove(0);
+        assert!(full.plain.len() + MARK.len() + 1 > 4_080, "hardly anything is given away");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_posted_a_second_time_fits(
+            pieces in prop::collection::vec("[a-zé😀<&* `#>\\n-]{1,900}", 1..14),
+        ) {
+            for part in contents(&answer(&pieces.concat()), None, Flavor::Telegram) {
+                prop_assert!(fits(&marked(part)));
+            }
+        }
+    }
+
+    #[test]
+    fn only_answers_where_many_people_write_are_replies() {
+        let said = |user: &str, body: Body| NewOutbox {
+            user: UserId::new(user),
+            conversation: ConversationId::of("telegram", &UserId::new(user), "-100:7").unwrap(),
+            turn: None,
+            answers: Vec::new(),
+            body,
+        };
+        let notice = Body::Notice { title: "t".into(), body: String::new(), facts: Vec::new() };
+        assert!(replies(&said("telegram:group:-100", answer("yes"))));
+        assert!(!replies(&said("telegram:group:-100", notice)));
+        assert!(!replies(&said("ann", answer("yes"))));
     }
 }

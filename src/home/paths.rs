@@ -135,6 +135,11 @@ impl Home {
         self.run().join("local.key")
     }
 
+    /// What signs links to files; without it all that were given are void.
+    pub fn link_key_file(&self) -> PathBuf {
+        self.root.join("link.key")
+    }
+
     /// Notes of running scripts.
     pub fn processes(&self) -> PathBuf {
         self.run().join("processes")

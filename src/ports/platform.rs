@@ -8,7 +8,10 @@ use futures_util::{future::BoxFuture, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Resend;
-use crate::domain::chat::{Content, Failure, Incoming, Link, Place, Post, Receipt, RemoteFile, Sender};
+use crate::domain::{
+    chat::{Content, Failure, Incoming, Link, Place, Post, Receipt, RemoteFile, Sender},
+    offer::Offered,
+};
 
 /// What a platform can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub struct Typing {
     pub sender: Sender,
     /// Where.
     pub place: Place,
+    /// More than one person can read along there.
+    pub group: bool,
     /// The command, without its slash.
     pub command: String,
     /// As which of its options.
@@ -61,7 +66,7 @@ pub struct Typing {
 /// Knows what may be typed, for platforms that offer it. Whoever types may be anybody.
 pub trait Completer: Send + Sync {
     /// What fits, the best first; it is asked at every key, and late answers are not shown.
-    fn complete(&self, typing: Typing) -> BoxFuture<'static, Vec<String>>;
+    fn complete(&self, typing: Typing) -> BoxFuture<'static, Vec<Offered>>;
 }
 
 /// A platform.

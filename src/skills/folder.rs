@@ -6,9 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, future::BoxFuture};
 use sha2::{Digest, Sha256};
+use tokio_util::io::ReaderStream;
 
 use crate::{
     config,
@@ -30,7 +30,7 @@ use super::{
 const GUIDE: &str = include_str!("../../assets/skills/atoll-guide/SKILL.md");
 /// Most files that one call may declare, and their largest size in bytes.
 const MOST_FILES: usize = 10;
-const LARGEST_FILE: u64 = 50 * 1024 * 1024;
+const LARGEST_FILE: u64 = 500 * 1024 * 1024;
 
 /// Where skills lie and work.
 #[derive(Debug, Clone)]
@@ -216,9 +216,9 @@ async fn store(path: &Path, workspace: &Path, files: &Arc<dyn Files>) -> Result<
         return Err(format!("it is no file of at most {LARGEST_FILE} bytes"));
     }
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file").to_owned();
-    let bytes = tokio::fs::read(&path).await.map_err(|error| error.to_string())?;
-    let media_type = media_type(&name).to_owned();
-    files.put(name, media_type, Bytes::from(bytes)).await.map_err(|error| error.to_string())
+    let file = tokio::fs::File::open(&path).await.map_err(|error| error.to_string())?;
+    let (bytes, media_type) = (ReaderStream::new(file).boxed(), media_type(&name).to_owned());
+    files.keep(name, media_type, bytes, LARGEST_FILE).await.map_err(|error| error.to_string())
 }
 
 /// The media type that a name suggests.

@@ -19,8 +19,8 @@ pub fn accept(db: &Connection, new: &NewInbound, state: State, turn: Option<&Tur
     let attachments = if new.attachments.is_empty() { None } else { Some(to_json(&new.attachments)?) };
     let sql = "INSERT INTO inbound
                    (id, channel, external_id, user_id, conversation_id, text, attachments, state, turn_id,
-                    received_at, speaker)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                    received_at, speaker, message)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                ON CONFLICT (channel, external_id) WHERE external_id IS NOT NULL DO NOTHING";
     let changed = execute(
         db,
@@ -36,7 +36,8 @@ pub fn accept(db: &Connection, new: &NewInbound, state: State, turn: Option<&Tur
             state.as_str(),
             turn.map(TurnId::as_str),
             new.received_at,
-            new.speaker.as_ref().map(UserId::as_str)
+            new.speaker.as_ref().map(UserId::as_str),
+            new.message
         ],
     )?;
     if changed == 1 {

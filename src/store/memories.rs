@@ -108,6 +108,16 @@ pub fn get(db: &Connection, user: &UserId, id: &MemoryId) -> Result<Option<Memor
     row(db, &sql, params![id.as_str(), user.as_str()], read)
 }
 
+/// The categories of a user's facts, the largest first; at most 100 of them.
+///
+/// # Errors
+/// When the store fails.
+pub fn categories(db: &Connection, user: &UserId) -> Result<Vec<String>> {
+    let sql = "SELECT category FROM memories WHERE user_id = ?1 GROUP BY category
+               ORDER BY count(*) DESC, category LIMIT 100";
+    rows(db, sql, [user.as_str()], |row| Ok(row.get(0)?))
+}
+
 /// A user's facts, newest first, of one category or all.
 ///
 /// # Errors

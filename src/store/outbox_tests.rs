@@ -51,6 +51,7 @@ impl Store {
             speaker: None,
             text: "hello".into(),
             attachments: vec![],
+            message: None,
             received_at: 50,
         };
         inbound::accept(&self.db, &message, State::Queued, None).unwrap();

@@ -41,7 +41,10 @@ pub fn before(
     let sql = "SELECT message FROM drafts WHERE inbound_id IN (SELECT value FROM json_each(?1))";
     let draft = row(db, sql, [to_json(&answers)?], |row| Ok(row.get(0)?))?;
     let approval = approval.map(|id| approvals::find(db, id)).transpose()?.flatten();
-    Ok(Before { parts, draft, approval })
+    let sql = "SELECT message FROM inbound
+               WHERE id IN (SELECT value FROM json_each(?1)) AND message IS NOT NULL ORDER BY id LIMIT 1";
+    let asked = row(db, sql, [to_json(&answers)?], |row| Ok(row.get(0)?))?;
+    Ok(Before { parts, draft, approval, asked })
 }
 
 /// Notes the message that shows an answer while it grows.

@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0006_chats.sql"),
     include_str!("migrations/0007_posts.sql"),
     include_str!("migrations/0008_outbox.sql"),
+    include_str!("migrations/0009_replies.sql"),
 ];
 
 fn migrations() -> Migrations<'static> {

@@ -48,6 +48,7 @@ fn message(id: &str, key: Option<&str>) -> NewInbound {
         speaker: None,
         text: "hello".into(),
         attachments: vec![],
+        message: None,
         received_at: 1,
     }
 }

@@ -2,7 +2,6 @@
 //! brings by itself.
 
 use actix_web::{HttpRequest, HttpResponse, get, http::StatusCode, post, web};
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -32,6 +31,8 @@ use super::{
 pub(super) const TELEGRAM_WEBHOOK: &str = "/api/channels/telegram/webhook";
 /// What it shows then (<https://core.telegram.org/bots/api#setwebhook>).
 const TELEGRAM_SECRET: &str = "x-telegram-bot-api-secret-token";
+/// Largest update that is read, in bytes: many times what a message with all its fields takes.
+const TELEGRAM_UPDATE: usize = 512 * 1024;
 
 /// How a chat platform is doing.
 #[derive(Debug, Serialize, ToSchema)]
@@ -194,13 +195,23 @@ pub(super) fn role(word: Option<&str>) -> ApiResult<Option<Role>> {
 pub(super) async fn telegram_webhook(
     kit: web::Data<WebKit>,
     request: HttpRequest,
-    body: Bytes,
+    body: web::Payload,
 ) -> ApiResult<HttpResponse> {
     let shown = request.headers().get(TELEGRAM_SECRET).and_then(|value| value.to_str().ok());
     let (Some(hook), Some(secret)) = (&kit.doors.telegram_hook, shown) else {
         return Err(ApiError::not_found("route"));
     };
-    match hook(secret.to_owned(), body).await {
+    // Nothing is read for whoever does not know it.
+    if !hook.knows(secret) {
+        return Err(ApiError::not_found("route"));
+    }
+    let too_large = || {
+        let message = format!("an update has at most {TELEGRAM_UPDATE} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    };
+    let body = body.to_bytes_limited(TELEGRAM_UPDATE).await.map_err(|_| too_large())?;
+    let body = body.map_err(|_| ApiError::bad_request("the update did not come to its end"))?;
+    match hook.bring(secret, &body).await {
         Brought::Taken => Ok(HttpResponse::Ok().json(json!({}))),
         // As if nobody were here: whoever guesses learns nothing.
         Brought::Unknown => Err(ApiError::not_found("route")),

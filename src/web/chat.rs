@@ -141,6 +141,7 @@ async fn receive(
         conversation,
         speaker: None,
         text: body.message.clone(),
+        message: None,
         received_at: kit.clock.now(),
     })
 }

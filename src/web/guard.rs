@@ -42,7 +42,7 @@ pub(super) async fn guard<B: MessageBody + 'static>(
         let response = allow(HttpResponse::NoContent().finish(), origin.as_deref());
         return Ok(request.into_response(response).map_into_right_body());
     }
-    if !OPEN.contains(&request.path()) {
+    if !is_open(request.path()) {
         let address = request.peer_addr().map(|peer| peer.ip());
         match authenticate(&kit, request.headers(), address).await {
             Ok(principal) => drop(request.extensions_mut().insert(principal)),
@@ -86,6 +86,12 @@ fn check_origin(kit: &WebKit, headers: &HeaderMap) -> ApiResult<Option<String>> 
     }
     let message = "requests from this web origin are not allowed; see `server.allowed_origins`";
     Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", message))
+}
+
+/// What answers without a key: [`OPEN`], and links to files, which carry their own permission.
+fn is_open(path: &str) -> bool {
+    let shared = path.strip_prefix("/api/files/").and_then(|rest| rest.strip_suffix("/shared"));
+    OPEN.contains(&path) || shared.is_some_and(|id| !id.contains('/'))
 }
 
 /// Addresses cannot be re-pointed by somebody's DNS; names can, so they must be known.

@@ -205,7 +205,9 @@ async fn channels(kit: &WebKit, checks: &mut Vec<Check>) {
                 check(&what, "ok", format!("connected as {account} since {since}"), "")
             }
             "refused" => {
-                let advice = format!("put a valid token into channels.{name}.token, then `atoll restart`");
+                let advice = format!(
+                    "what it says has to be mended there; or put a valid token into channels.{name}.token; then `atoll restart`"
+                );
                 check(&what, "failed", format!("refused since {since}{why}"), advice)
             }
             state => {

@@ -6,7 +6,6 @@ use std::{
 };
 
 use actix::Recipient;
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +26,7 @@ use crate::{
     config,
     domain::{
         access::Principal,
+        file_link::FileLinks,
         rate::{Buckets, Lockout},
     },
     ports::{clock::Clock, files::Files, job_files::JobFiles, metrics::Metrics, sandbox_care::SandboxCare},
@@ -43,8 +43,14 @@ pub enum Brought {
     NotNow,
 }
 
-/// Takes an update that was brought, with the secret that was shown and its body.
-pub type TelegramHook = Arc<dyn Fn(String, Bytes) -> BoxFuture<'static, Brought> + Send + Sync>;
+/// Takes what Telegram brings.
+pub trait TelegramHook: Send + Sync {
+    /// Whether this is the secret, so that nothing else of a request is read when it is not.
+    fn knows(&self, secret: &str) -> bool;
+
+    /// Takes an update, with the secret that was shown. It answers when the update is stored.
+    fn bring(&self, secret: &str, body: &[u8]) -> BoxFuture<'static, Brought>;
+}
 
 /// Whom handlers talk to.
 #[derive(Clone)]
@@ -60,7 +66,7 @@ pub struct WebDoors {
     /// Sends what was stored.
     pub fresh: Door<Fresh>,
     /// Takes what Telegram brings, when it was told to bring it.
-    pub telegram_hook: Option<TelegramHook>,
+    pub telegram_hook: Option<Arc<dyn TelegramHook>>,
     /// To watch.
     pub subscribe: Door<Subscribe>,
     /// The skills.
@@ -95,6 +101,8 @@ pub struct LocalKey {
 pub struct WebSettings {
     /// The server's part.
     pub server: config::Server,
+    /// Links to files, when people can reach the server.
+    pub links: Option<FileLinks>,
     /// Callbacks of tasks may go to addresses that are not public.
     pub private_callbacks: bool,
     /// There is a secret to sign them with.

@@ -33,6 +33,7 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(skills::skills)
         .service(events::watch)
         .service(files::file)
+        .service(files::shared)
         .service(memories::create_memory)
         .service(memories::list_memories)
         .service(memories::search_memories)
@@ -153,7 +154,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         .title("Atoll")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "A self-hosted home for AI agents. Every route but /healthz, /readyz and Telegram's webhook needs a key.",
+            "A self-hosted home for AI agents. Every route but /healthz, /readyz, Telegram's webhook and links to files needs a key.",
         ))
         .build();
     let components = spec.components.get_or_insert_default();

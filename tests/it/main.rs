@@ -33,6 +33,7 @@ mod history;
 mod jobs;
 mod limits;
 mod memories;
+mod on_discord;
 mod openapi;
 mod people;
 mod prompt;

@@ -48,6 +48,7 @@ read_op!(SearchMemories -> Vec<Memory>, |op, db| {
 read_op!(ListMemories -> Vec<Memory>, |op, db| {
     memories::list(db, &op.user, op.category.as_deref(), op.limit, op.offset)
 });
+read_op!(MemoryCategories -> Vec<String>, |op, db| memories::categories(db, &op.user));
 read_op!(GetMemory -> Option<Memory>, |op, db| memories::get(db, &op.user, &op.id));
 read_op!(ListApprovals -> Vec<Approval>, |op, db| {
     approvals::list(db, op.user.as_ref(), op.status, op.limit)

@@ -20,12 +20,13 @@ use crate::{
         command,
         ids::{ConversationId, DEFAULT_CONVERSATION},
         inbound::{Accepted, NewInbound, Refused},
+        offer::Offered,
         rate::Buckets,
     },
     ports::clock::Clock,
 };
 
-use super::messages::{Answers, Offer, Order, Taken, What};
+use super::messages::{Answers, Offer, Order, Suggest, Taken, What};
 
 /// Beyond this many messages in one moment senders are told to try again.
 const MAILBOX: usize = 2_048;
@@ -45,6 +46,8 @@ pub struct IntakeDoors {
     pub answers: Answers,
     /// What commands look up.
     pub memories: Door<ListMemories>,
+    /// What kinds of memories there are.
+    pub categories: Door<MemoryCategories>,
     /// What is under way.
     pub under_way: Door<UnderWay>,
     /// What was spent.
@@ -120,7 +123,7 @@ impl Intake {
         }
         if matches!(
             command::parse(&message.text),
-            Some(Ok(command::Command::Cancel | command::Command::Stop))
+            Some(Ok(command::Command::Cancel(_) | command::Command::Stop))
         ) {
             // Whoever writes too much must still be able to end what that began.
             return Ok(());
@@ -205,6 +208,16 @@ impl Handler<Mail<Order>> for Intake {
         };
         let told = self.doors.command.send(Command { to, order });
         Box::pin(async move { told.await.unwrap_or(0) })
+    }
+}
+
+impl Handler<Mail<Suggest>> for Intake {
+    type Result = ResponseFuture<Vec<Offered>>;
+
+    fn handle(&mut self, mail: Mail<Suggest>, _: &mut Self::Context) -> Self::Result {
+        let (asked, _ticket) = mail.open();
+        let doors = Arc::clone(&self.doors);
+        Box::pin(async move { super::commands::suggest(&doors, asked).await })
     }
 }
 

@@ -9,6 +9,7 @@ use crate::domain::{
     ids::{ConversationId, InboundId, UserId},
     inbound::{NewInbound, Refused},
     journal::WhileBusy,
+    offer::Offered,
 };
 
 /// A message that was received.
@@ -30,6 +31,24 @@ pub enum Taken {
     New,
     /// It was taken before, under this name.
     Duplicate(InboundId),
+}
+
+/// What may be typed behind a command, of what this person may see and do.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "Vec<Offered>")]
+pub struct Suggest {
+    /// Whose conversation it is: their own, or a group's.
+    pub user: UserId,
+    /// Who types.
+    pub by: UserId,
+    /// What they may do.
+    pub role: Role,
+    /// The command, without its slash.
+    pub command: String,
+    /// As which of its options.
+    pub option: String,
+    /// What is there already.
+    pub typed: String,
 }
 
 /// End the work of a user, or the running tool, or begin anew; says in how many conversations there was

@@ -182,6 +182,14 @@ async fn let_in(desk: &Desk, incoming: &Incoming, guest: &Guest) -> Result<Recei
     }
 }
 
+/// The platform's id of what was written, when it was written as a message.
+fn written(event: &Event) -> Option<&str> {
+    match event {
+        Event::Message { message, .. } | Event::Edited { message, .. } => Some(message),
+        Event::Command { .. } | Event::Tap { .. } => None,
+    }
+}
+
 fn last(incoming: &Incoming, message: &str, text: &str) -> Last {
     Last { message: message.to_owned(), sender: incoming.sender.id.clone(), text: text.to_owned() }
 }
@@ -205,7 +213,7 @@ fn whose(
 
 async fn said(desk: &Desk, incoming: &Incoming, guest: &Guest, words: Words<'_>) -> Result<Receipt, NotNow> {
     let command = command::parse(words.text);
-    let ends = matches!(command, Some(Ok(Command::Cancel | Command::Stop)));
+    let ends = matches!(command, Some(Ok(Command::Cancel(_) | Command::Stop)));
     // Whoever writes too much must still be able to end what that began.
     if !ends && let Err((wait_ms, tell)) = desk.paced(&guest.identity.user) {
         if !tell {
@@ -222,7 +230,7 @@ async fn said(desk: &Desk, incoming: &Incoming, guest: &Guest, words: Words<'_>)
         let why = "you may look here, and not give work; /help shows how to look";
         return turn_away(desk, incoming, why).await;
     }
-    if matches!(command, Some(Ok(Command::Cancel))) {
+    if matches!(command, Some(Ok(Command::Cancel(None)))) {
         desk.give_up(&incoming.place.name());
     }
     let Ok((user, conversation, speaker)) = whose(desk, incoming, guest) else { return Ok(Receipt::Ignored) };
@@ -243,6 +251,7 @@ async fn said(desk: &Desk, incoming: &Incoming, guest: &Guest, words: Words<'_>)
         external_id: Some(incoming.id.clone()),
         text: gate::words(&text, words.quote, speaker.as_ref().map(|_| guest.label.as_str())),
         attachments: brought.files.clone(),
+        message: written(&incoming.event).map(str::to_owned),
         received_at: incoming.at,
         user,
         speaker,

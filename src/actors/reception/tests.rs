@@ -111,10 +111,6 @@ impl Files for NoFiles {
     fn open(&self, _: &FileId) -> BoxFuture<'static, std::io::Result<OpenFile>> {
         Box::pin(pending())
     }
-
-    fn path(&self, _: &FileId) -> std::path::PathBuf {
-        std::path::PathBuf::new()
-    }
 }
 
 /// A store that knows where listening goes on from, and nothing else.

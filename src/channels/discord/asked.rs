@@ -49,7 +49,8 @@ pub(super) fn read(interaction: Interaction, menu: &[CommandSpec]) -> Result<New
                 return Ok(News::Nothing);
             };
             let (option, typed) = (given.name.clone(), text(&given.value));
-            What::Typing(Typing { sender, place: place(channel), command: command.name, option, typed })
+            let (place, command) = (place(channel), command.name);
+            What::Typing(Typing { sender, place, group, command, option, typed })
         }
         _ => return Ok(News::Nothing),
     };

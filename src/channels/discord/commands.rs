@@ -6,10 +6,13 @@ use serenity::{
     model::application::{CommandOptionType, CommandType},
 };
 
-use crate::domain::menu::{CommandSpec, OptionKind, OptionSpec};
+use crate::domain::{
+    menu::{CommandSpec, OptionKind, OptionSpec},
+    offer::{self, Offered},
+};
 
 /// Most words that are offered, and the longest of them, in characters.
-const OFFERS: usize = 25;
+const OFFERS: usize = offer::MOST;
 const OFFER: usize = 100;
 
 /// All commands, in place of those that were there before.
@@ -41,11 +44,11 @@ fn option(spec: &OptionSpec) -> CreateCommandOption {
 }
 
 /// Words that are offered. A longer one could not be sent back whole, so it is left out.
-pub(super) fn offer(words: Vec<String>) -> CreateInteractionResponse {
-    let fits = |word: &String| (1..=OFFER).contains(&word.chars().count());
-    let offers = words.into_iter().filter(fits).take(OFFERS);
+pub(super) fn offer(words: Vec<Offered>) -> CreateInteractionResponse {
+    let fits = |words: &str| (1..=OFFER).contains(&words.chars().count());
+    let offers = words.into_iter().filter(|word| fits(&word.value) && fits(&word.label)).take(OFFERS);
     let response = offers.fold(CreateAutocompleteResponse::new(), |response, word| {
-        response.add_string_choice(word.clone(), word)
+        response.add_string_choice(word.label, word.value)
     });
     CreateInteractionResponse::Autocomplete(response)
 }
@@ -79,10 +82,12 @@ mod tests {
 
     #[test]
     fn at_most_25_words_are_offered_and_only_whole_ones() {
-        let words = (0..40).map(|n| if n == 3 { "x".repeat(101) } else { format!("w{n}") }).collect();
+        let word = |n| if n == 3 { "x".repeat(101) } else { format!("w{n}") };
+        let words =
+            (0..40).map(|n| Offered { value: word(n), label: format!("The word {}", word(n)) }).collect();
         let value = serde_json::to_value(offer(words)).unwrap();
         let choices = value["data"]["choices"].as_array().unwrap();
         assert_eq!((value["type"].as_u64(), choices.len()), (Some(8), 25));
-        assert_eq!(choices[3]["value"], "w4");
+        assert_eq!(choices[3], json!({"name": "The word w4", "value": "w4"}));
     }
 }

@@ -48,7 +48,7 @@ impl Shared {
     pub(super) fn new(settings: DiscordSettings, files: Arc<dyn Files>, clock: Arc<dyn Clock>) -> Self {
         let base = settings.api_url.as_deref().unwrap_or(API);
         Self {
-            rest: Rest::new(base, settings.token.clone(), Arc::clone(&clock)),
+            rest: Rest::new(base, settings.token.clone()),
             settings,
             files,
             clock,

@@ -25,16 +25,20 @@ pub enum HookRefused {
 }
 
 impl Inner {
+    /// Whether this is the secret of a webhook that is on; compared in constant time.
+    pub(super) fn knows(&self, secret: &str) -> bool {
+        self.webhook.as_ref().is_some_and(|webhook| {
+            webhook.secret.reveal().as_bytes().ct_eq(secret.as_bytes()).into() && !secret.is_empty()
+        })
+    }
+
     /// Takes an update that was brought.
     pub(super) fn hook(
         self: &Arc<Self>,
         secret: &str,
         body: &[u8],
     ) -> BoxFuture<'static, Result<(), HookRefused>> {
-        let known = self.webhook.as_ref().is_some_and(|webhook| {
-            webhook.secret.reveal().as_bytes().ct_eq(secret.as_bytes()).into() && !secret.is_empty()
-        });
-        if !known {
+        if !self.knows(secret) {
             return Box::pin(async { Err(HookRefused::Forbidden) });
         }
         let Ok(update) = serde_json::from_slice::<Value>(body) else {

@@ -164,8 +164,9 @@ impl Inner {
                 (Link::Refused { why }, self.pauses.conflict)
             }
             CallError::Said { code: 400, .. } if self.webhook.is_some() => {
-                let why =
-                    format!("Telegram does not take the webhook ({words}): see `channels.telegram.webhook`");
+                let why = format!(
+                    "Telegram does not take the webhook ({words}): see `channels.telegram.webhook_url`"
+                );
                 (Link::Refused { why }, self.pauses.refused)
             }
             error => {

@@ -181,6 +181,11 @@ impl Telegram {
         })
     }
 
+    /// Whether Telegram brings updates with this secret. False for any when they are asked for.
+    pub fn knows(&self, secret: &str) -> bool {
+        self.inner.knows(secret)
+    }
+
     /// Takes an update that Telegram brought: `secret` is the header `X-Telegram-Bot-Api-Secret-Token`. It answers when the
     /// update was taken; an error makes Telegram bring it again, so answer that with any status but 2xx.
     ///

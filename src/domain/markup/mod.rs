@@ -27,6 +27,8 @@ mod strict;
 mod tests;
 
 pub use flavor::Flavor;
+#[cfg(test)]
+pub(crate) use strict::visible;
 
 use document::{Document, is_blank};
 

@@ -13,6 +13,7 @@ use atoll::{
         chat::{Button, Content, Event, Incoming, Link, Place, Post, Receipt, Tone},
         menu::MENU,
         message::FileRef,
+        offer::{Offered, fitting},
         secret::Secret,
     },
     home::HomeFiles,
@@ -140,9 +141,8 @@ impl Sink for Door {
 struct Offers;
 
 impl Completer for Offers {
-    fn complete(&self, typing: Typing) -> BoxFuture<'static, Vec<String>> {
-        let all = ["app", "apple", "web"].map(str::to_owned);
-        let fitting = all.into_iter().filter(|word| word.starts_with(&typing.typed)).collect();
+    fn complete(&self, typing: Typing) -> BoxFuture<'static, Vec<Offered>> {
+        let fitting = fitting(&typing.typed, ["app", "apple", "web"].map(Offered::word));
         Box::pin(async move { fitting })
     }
 }

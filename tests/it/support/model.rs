@@ -30,6 +30,8 @@ pub(crate) enum Reply {
     Cut(String),
     /// Say this in pieces with a pause before each, in milliseconds.
     Slowly(Vec<String>, u64),
+    /// Say this, and when the gate is open the rest.
+    Until(String, Gate, String),
     /// Answer with this status, these headers, this body.
     Status(u16, Vec<(&'static str, String)>, String),
     /// Begin to say this, then hang up.

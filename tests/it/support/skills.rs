@@ -31,6 +31,7 @@ case "$1" in
     if [ "$(ls here.* | wc -l)" -ge 3 ]; then echo "met $2"; else echo "alone"; fi ;;
   bench_alone) mkdir lock && sleep 0.1 && rmdir lock && echo "alone $2" ;;
   bench_env) env; echo "cwd $(pwd)" ;;
+  bench_big) truncate -s 60M "$HOME/big.bin"; echo "[NEW_FILES]"; echo big.bin; echo "[/NEW_FILES]" ;;
   bench_files)
     echo inside > "$HOME/inside.txt"; ln -sf /etc/passwd "$HOME/link.txt"; mkdir -p "$HOME/folder"
     echo "made some"
@@ -45,7 +46,7 @@ impl Site {
         let object = json!({"type": "object", "properties": {"n": {"type": "integer"}}});
         let tool = |name: &str, effect: &str| json!({"name": name, "description": "x", "effect": effect, "input_schema": object});
         let mut tools: Vec<Value> =
-            ["note", "fail", "soft", "die", "hang", "orphan", "loud", "alone", "env", "files"]
+            ["note", "fail", "soft", "die", "hang", "orphan", "loud", "alone", "env", "files", "big"]
                 .iter()
                 .map(|name| tool(&format!("bench_{name}"), "once"))
                 .collect();

@@ -54,6 +54,14 @@ pub(super) async fn answer(write: &mut OwnedWriteHalf, request: &Request, reply:
             chunk(write, &events.end("end", pieces.concat().len())).await?;
             write.write_all(b"0\r\n\r\n").await.ok()
         }
+        Reply::Until(first, gate, rest) => {
+            let events = Events::of(request);
+            write.write_all(chunked_head().as_bytes()).await.ok()?;
+            chunk(write, &(events.begin() + &events.words(&first))).await?;
+            let _ = gate.0.subscribe().wait_for(|open| *open).await;
+            chunk(write, &(events.words(&rest) + &events.end("end", first.len() + rest.len()))).await?;
+            write.write_all(b"0\r\n\r\n").await.ok()
+        }
         Reply::Say(text) => whole(write, request, &text, &[], "end").await,
         Reply::Cut(text) => whole(write, request, &text, &[], "length").await,
         Reply::Call(text, calls) => whole(write, request, &text, &calls, "tools").await,

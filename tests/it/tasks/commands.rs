@@ -77,3 +77,22 @@ async fn questions_of_tasks_are_answered_by_the_beginning_of_their_id_or_by_the_
     let reason = "SELECT reason FROM approvals WHERE id = '01kabc-1'";
     assert_eq!(site.column(reason), ["not like this"]);
 }
+
+#[tokio::test]
+async fn a_task_is_ended_by_the_beginning_of_its_id_by_those_who_may() {
+    let (site, _server, owner) = begin().await;
+    let ann = member(&site, &owner, "ann", "developer").await;
+    let vic = member(&site, &owner, "vic", "viewer").await;
+    let eve = User::new(&owner.base, &site.key("eve", "developer"));
+    for id in ["job1aaaa", "job2bbbb"] {
+        put(&site, task(id));
+        goes(&site, id, &[], until_asked(&format!("q-{id}")));
+    }
+    assert!(eve.ask("/cancel job1aaaa").await.starts_with("There is no task `job1aaaa` of yours"));
+    assert!(vic.ask("/cancel job1aaaa").await.contains("takes a developer's role; yours is viewer"));
+    assert_eq!(ann.ask("/cancel").await, "There is nothing to cancel.", "alone it is about the conversation");
+    assert_eq!(ann.ask("/cancel job1").await, "Task job1aaaa is cancelled.");
+    assert_eq!(ann.look("/api/v1/tasks/job1aaaa").await["status"], "cancelled");
+    assert!(ann.ask("/cancel job1aaaa").await.starts_with("Not done: "), "it is over");
+    assert_eq!(owner.ask("/cancel job2bbbb").await, "Task job2bbbb is cancelled.");
+}

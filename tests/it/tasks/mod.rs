@@ -34,7 +34,7 @@ use crate::{board::begin, support::*};
 const LATER: i64 = 4_000_000_000_000;
 
 /// A task of `ann` in the project `app`, as it is asked for.
-fn task(id: &str) -> NewTask {
+pub(crate) fn task(id: &str) -> NewTask {
     NewTask {
         id: JobId::new(id),
         project: ProjectId::new("app"),
@@ -58,7 +58,7 @@ fn task(id: &str) -> NewTask {
 }
 
 /// Stores a task.
-fn put(site: &Site, task: NewTask) {
+pub(crate) fn put(site: &Site, task: NewTask) {
     let act = Act {
         at: task.at,
         actor: task.actor.clone(),
@@ -71,7 +71,7 @@ fn put(site: &Site, task: NewTask) {
 }
 
 /// What a job does until it waits for an answer.
-fn until_asked(approval: &str) -> Vec<Entry> {
+pub(crate) fn until_asked(approval: &str) -> Vec<Entry> {
     let run =
         |command: &str, exit, tail: &str| VerifyRun { command: command.into(), exit, tail: tail.into() };
     let runs = vec![run("npm test", Some(0), "3 passed"), run("npm run lint", Some(1), "\u{1b}[31mbad")];
@@ -98,7 +98,7 @@ fn over(outcome: Outcome, text: &str) -> Entry {
 }
 
 /// Stores that a job went so far, with the question that it asks.
-fn goes(site: &Site, id: &str, before: &[Entry], entries: Vec<Entry>) {
+pub(crate) fn goes(site: &Site, id: &str, before: &[Entry], entries: Vec<Entry>) {
     let all = [before, &entries].concat();
     let opening = Opening { instruction: "mend the test".into(), discovery: false };
     let head = Head::of(&Job::rebuild(opening, &all).unwrap());

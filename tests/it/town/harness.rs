@@ -326,6 +326,7 @@ impl Town {
             clock: Arc::clone(&clock),
             metrics: Metrics::new().unwrap(),
             placement: Placement::here(),
+            links: None,
             told: None,
         };
         let config = config::parse(config, "town.yaml", &no_env).unwrap();
@@ -335,17 +336,20 @@ impl Town {
         let env = Arc::new(|_: &str| None);
         let coding = Coding::open(&home, &config, env, &base.clock, &files, &models).unwrap();
         let scribe = config.transcription.is_some().then(|| Arc::new(Scribe) as Arc<dyn Transcriber>);
-        let Assembled { root, doors, registry } = assemble(Parts {
-            base,
-            config,
-            models,
-            coding,
-            callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, None, clock.clone())),
-            skills: Arc::new(shed),
-            personas: Arc::new(stage),
-            platforms,
-            transcriber: scribe,
-        });
+        let Assembled { root, doors, registry } = assemble(
+            Parts {
+                base,
+                config,
+                models,
+                coding,
+                callbacks: Arc::new(CallbackChannel::new(Secret::default(), false, None, clock.clone())),
+                skills: Arc::new(shed),
+                personas: Arc::new(stage),
+                platforms,
+                transcriber: scribe,
+            },
+            Doors::closed(),
+        );
         let root = Root::new(root).start();
         Self {
             doors,
@@ -388,6 +392,7 @@ impl Town {
             speaker: None,
             text: text.into(),
             attachments: Vec::new(),
+            message: None,
             received_at: self.clock.now(),
         };
         let taken = self.doors.offer["api"]

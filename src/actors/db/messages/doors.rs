@@ -110,6 +110,7 @@ doors!(
         unfinished: Unfinished,
         search_memories: SearchMemories,
         list_memories: ListMemories,
+        memory_categories: MemoryCategories,
         get_memory: GetMemory,
         list_approvals: ListApprovals,
         before_post: BeforePost,

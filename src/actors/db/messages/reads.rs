@@ -43,6 +43,11 @@ message!(
         offset: usize } -> Vec<Memory>
 );
 message!(
+    /// The categories of a user's facts, the largest first.
+    MemoryCategories { /// Whose.
+        user: UserId } -> Vec<String>
+);
+message!(
     /// One fact.
     GetMemory { /// Whose.
         user: UserId, /// Which.

@@ -19,6 +19,7 @@ use crate::{
         kernel::{Door, Life, Mail, caught, messages::*},
     },
     domain::{
+        file_link::FileLinks,
         ids::{ConversationId, InboundId},
         markup::Flavor,
         outbound::{Body, LiveEvent, OutboxRow, Progress, Sent},
@@ -56,6 +57,8 @@ pub struct ChatKit {
     pub flavor: Flavor,
     /// Its limits.
     pub pace: Pace,
+    /// Links to files that it does not take, when people can reach the server.
+    pub links: Option<FileLinks>,
     /// The store.
     pub doors: ChatDoors,
     /// What happens to messages.
@@ -84,12 +87,13 @@ pub struct ChatDelivery {
 impl ChatDelivery {
     /// The delivery of one platform.
     pub fn new(life: Life, kit: ChatKit) -> Self {
-        let ChatKit { platform, flavor, pace, doors, subscribe, clock, ending } = kit;
+        let ChatKit { platform, flavor, pace, links, doors, subscribe, clock, ending } = kit;
         let courier = Arc::new(Courier {
             platform,
             doors,
             clock,
             flavor,
+            links,
             pace: Mutex::new(pace),
             health: Health::default(),
             stop: ending,

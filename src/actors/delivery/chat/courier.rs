@@ -14,6 +14,7 @@ use crate::{
     domain::{
         Millis,
         chat::{Content, Failure, Place, Post},
+        file_link::FileLinks,
         ids::ConversationId,
         markup::Flavor,
         outbound::{Before, Body, NewPost, OutboxRow, Sent},
@@ -56,6 +57,7 @@ pub(super) struct Courier {
     pub(super) doors: ChatDoors,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) flavor: Flavor,
+    pub(super) links: Option<FileLinks>,
     pub(super) pace: Mutex<Pace>,
     pub(super) health: Health,
     /// The process is on its way out.
@@ -110,7 +112,8 @@ impl Courier {
         work.await.err().unwrap_or(Sent::Done)
     }
 
-    /// What earlier attempts left, of this run or another one; an answer may be shown already, a question may be closed.
+    /// What earlier attempts left, of this run or another one; an answer may be shown already, a question may be closed, and
+    /// a reply needs what it answers.
     async fn look_back(&self, row: &OutboxRow) -> Result<Before, NotPosted> {
         let approval = match &row.message.body {
             Body::Approval { approval, .. } => Some(approval.clone()),
@@ -227,7 +230,11 @@ impl Courier {
             place: errand.place.clone(),
             content,
             key: format!("{}-{part}", errand.row.id),
-            reply_to: None,
+            reply_to: errand
+                .before
+                .asked
+                .clone()
+                .filter(|_| part == 0 && posting::replies(&errand.row.message)),
             silent: false,
         };
         let mut repeated = false;
@@ -255,7 +262,8 @@ impl Courier {
                 }
                 Err(Failure::TooLarge(why)) => {
                     let Some(file) = post.content.file.take() else { return Err(Sent::Refused(why)) };
-                    post.content = posting::too_large(&file, self.flavor);
+                    let link = self.links.as_ref().map(|links| links.to(&file.id, self.clock.now()));
+                    post.content = posting::too_large(&file, link.as_deref(), self.flavor);
                 }
                 Err(Failure::Unknown(why)) if repeated => return Err(Sent::Unknown(why)),
                 Err(Failure::Unknown(why)) if self.marks(since) => {

@@ -164,9 +164,8 @@ impl Task {
     /// Shows it for the first time; in the message that an earlier run left, if there is one.
     async fn show(&mut self, part: Part) -> Sent {
         let ask = BeforePost { outbox: 0, answers: vec![self.inbound.clone()], approval: None };
-        if let Ok(before) = self.courier.doors.before.ask(ask).await
-            && before.draft.is_some()
-        {
+        let before = self.courier.doors.before.ask(ask).await.unwrap_or_default();
+        if before.draft.is_some() {
             self.message = before.draft;
             return self.edit(part).await;
         }
@@ -177,7 +176,7 @@ impl Task {
             place: self.place.clone(),
             content: content(part),
             key: format!("d-{}", encode_short(self.courier.clock.fresh())),
-            reply_to: None,
+            reply_to: before.asked.filter(|_| is_group(&self.conversation.user())),
             silent: false,
         };
         match self.courier.platform.post(post).await {

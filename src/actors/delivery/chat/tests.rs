@@ -229,6 +229,7 @@ impl Bench {
         let kit = ChatKit {
             platform: Arc::new(Tower(Arc::clone(&world), resend)),
             flavor: Flavor::Telegram,
+            links: None,
             pace: Pace::new(pace::TELEGRAM),
             doors: ChatDoors {
                 record_post: door(&neighbour, &vitals),

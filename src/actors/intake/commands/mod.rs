@@ -1,9 +1,13 @@
 //! Commands: answered from the store, without a model, at once, also while a turn runs. `looks` shows things, `work` is
-//! about coding tasks and questions, `own` about what a person chooses for themselves.
+//! about coding tasks and questions, `own` about what a person chooses for themselves. `suggest` is what is offered while
+//! one is typed.
 
 mod looks;
 mod own;
+mod suggest;
 mod work;
+
+pub(super) use suggest::suggest;
 
 use std::sync::Arc;
 
@@ -81,8 +85,9 @@ async fn perform(ask: &Ask<'_>, command: Command) -> String {
         Command::Memory(category) => looks::memory(ask, category).await,
         Command::Tasks(filter) => looks::tasks(ask, filter.as_deref()).await,
         Command::Cost => looks::cost(ask).await,
-        Command::Cancel if order(Order::Cancel).await => "Cancelled.".into(),
-        Command::Cancel => "There is nothing to cancel.".into(),
+        Command::Cancel(Some(job)) => work::cancel(ask, &job).await,
+        Command::Cancel(None) if order(Order::Cancel).await => "Cancelled.".into(),
+        Command::Cancel(None) => "There is nothing to cancel.".into(),
         Command::Stop if order(Order::Stop).await => "Stopped the running tool.".into(),
         Command::Stop => "No tool is running.".into(),
         Command::Clear if order(Order::Clear).await => {

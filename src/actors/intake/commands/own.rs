@@ -17,7 +17,7 @@ use crate::{
 use super::{Ask, sorry};
 
 /// The word that takes a choice back.
-const ANY: &str = "default";
+pub(super) const ANY: &str = "default";
 
 async fn prefer(ask: &Ask<'_>, preference: Preference) -> Result<User, DbError> {
     let user = ask.offer.message.user.clone();

@@ -3,7 +3,7 @@
 use crate::{
     actors::{
         db::messages::*,
-        jobs::messages::{JobRefused, Submit},
+        jobs::messages::{JobOrder, JobRefused, Submit, TellJob},
     },
     domain::{
         access::Role,
@@ -13,12 +13,12 @@ use crate::{
         bot::Engine,
         budget::Dimension,
         command::meant,
-        ids::{ApprovalId, JobId, ProjectId, encode_short, short_of},
+        ids::{ApprovalId, JobId, ProjectId, UserId, encode_short, short_of},
         job::{NewTask, Priority, Task, TaskFilter, check_instruction, title_of},
     },
 };
 
-use super::{Ask, sorry};
+use super::{super::actor::IntakeDoors, Ask, sorry};
 
 /// Projects, tasks and questions that are looked through.
 const MOST: usize = 200;
@@ -34,7 +34,7 @@ pub(super) async fn projects(ask: &Ask<'_>) -> String {
     let member = (ask.offer.role != Role::Owner).then(|| ask.offer.message.by().clone());
     match ask.doors.projects.ask(ListProjects { member, limit: MOST, offset: 0 }).await {
         Ok::<_, DbError>((found, _)) if found.is_empty() => {
-            "There are no projects that you are in; an owner makes one: atoll project create".into()
+            "There are no projects that you are in; an owner makes one: atoll project add".into()
         }
         Ok((found, total)) => {
             let mut lines: Vec<String> =
@@ -121,10 +121,55 @@ async fn submit(ask: &Ask<'_>, task: NewTask) -> String {
 
 /// My tasks, those that are not over first.
 async fn mine(ask: &Ask<'_>) -> Result<Vec<Task>, DbError> {
-    let filter = TaskFilter { user: Some(ask.offer.message.by().clone()), ..TaskFilter::default() };
-    let (mut found, _) = ask.doors.list_tasks.ask(ListTasks { filter, limit: MOST, offset: 0 }).await?;
+    tasks_of(ask.doors, ask.offer.message.by(), None).await
+}
+
+/// The tasks of a person, those that are not over first; all of them, or those that are over or not.
+pub(super) async fn tasks_of(
+    doors: &IntakeDoors,
+    user: &UserId,
+    over: Option<bool>,
+) -> Result<Vec<Task>, DbError> {
+    let filter = TaskFilter { user: Some(user.clone()), over, ..TaskFilter::default() };
+    let (mut found, _) = doors.list_tasks.ask(ListTasks { filter, limit: MOST, offset: 0 }).await?;
     found.sort_by_key(|task| task.head.over);
     Ok(found)
+}
+
+/// Ends a task: one's own, or one of a project in which one may give tasks.
+pub(super) async fn cancel(ask: &Ask<'_>, given: &str) -> String {
+    let open = match tasks_of(ask.doors, ask.offer.message.by(), Some(false)).await {
+        Ok(open) => open,
+        Err(error) => return sorry(error),
+    };
+    let job = match meant(given, open.iter().map(|task| task.asked.id.as_str())) {
+        Ok(id) => JobId::new(id),
+        Err(several) if !several.is_empty() => return among("tasks", &several),
+        Err(_) => JobId::new(given),
+    };
+    let project = ask.doors.project.ask(FindProject { of: ProjectOf::Job(job.clone()) }).await;
+    let role = match project {
+        Ok::<_, DbError>(project) => {
+            project.and_then(|project| project.role_of(ask.offer.message.by(), ask.offer.role))
+        }
+        Err(error) => return sorry(error),
+    };
+    match role {
+        None => format!(
+            "There is no task `{given}` of yours; /status lists them. /cancel alone ends what I am doing here."
+        ),
+        Some(role) if role < Role::Developer => {
+            format!("To end tasks there takes a developer's role; yours is {}.", role.as_str())
+        }
+        Some(_) => {
+            let told = ask.doors.answers.tell_job.send(TellJob { job: job.clone(), order: JobOrder::Cancel });
+            match told.await {
+                Ok(Ok(())) => format!("Task {job} is cancelled."),
+                Ok(Err(refused)) => format!("Not done: {refused}."),
+                Err(error) => sorry(error),
+            }
+        }
+    }
 }
 
 pub(super) async fn status(ask: &Ask<'_>, job: Option<&str>) -> String {
@@ -195,20 +240,31 @@ fn among(what: &str, several: &[&str]) -> String {
     format!("Several {what} begin so, or that is too short: {}", several.join(", "))
 }
 
+/// Open questions: all of them for an owner, else those of the person and of whose conversation it is.
+pub(super) async fn open_questions(
+    doors: &IntakeDoors,
+    role: Role,
+    by: &UserId,
+    here: &UserId,
+) -> Result<Vec<Approval>, DbError> {
+    let open = async |user| {
+        doors.approvals.ask(ListApprovals { user, status: Some(Status::Pending), limit: MOST }).await
+    };
+    if role == Role::Owner {
+        return open(None).await;
+    }
+    let mut found: Vec<Approval> = open(Some(by.clone())).await?;
+    if here != by {
+        found.extend(open(Some(here.clone())).await?);
+    }
+    Ok(found)
+}
+
 /// The question that is meant: by its id or the beginning of it, or by the task that asks it.
 async fn question(ask: &Ask<'_>, given: &str) -> Result<ApprovalId, String> {
     let message = &ask.offer.message;
-    let open = async |user| {
-        let list = ListApprovals { user, status: Some(Status::Pending), limit: MOST };
-        ask.doors.approvals.ask(list).await.map_err(|error: DbError| sorry(error))
-    };
-    let mut found: Vec<Approval> = match ask.offer.role {
-        Role::Owner => open(None).await?,
-        Role::Developer | Role::Viewer => open(Some(message.by().clone())).await?,
-    };
-    if ask.offer.role != Role::Owner && message.speaker.is_some() {
-        found.extend(open(Some(message.user.clone())).await?);
-    }
+    let open = open_questions(ask.doors, ask.offer.role, message.by(), &message.user);
+    let found = open.await.map_err(sorry)?;
     match meant(given, found.iter().map(|approval| approval.id.as_str())) {
         Ok(id) => return Ok(ApprovalId::new(id)),
         Err(several) if several.len() > 1 => return Err(among("questions", &several)),

@@ -279,6 +279,10 @@ fn what_is_nothing_for_anybody_is_passed_over_with_its_reason() {
         ),
         (json!({"update_id": 1, "something_new": {}}), "an update of a kind that is not read"),
         (
+            json!({"message_reaction": {"message_id": 10, "user": ann(), "new_reaction": [{"type": "emoji", "emoji": "👍"}]}}),
+            "an update of a kind that is not read",
+        ),
+        (
             json!({"edited_message": from("private", json!({"photo": [{"file_id": "p"}]}))}),
             "an edit without words",
         ),

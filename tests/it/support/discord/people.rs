@@ -82,6 +82,15 @@ impl FakeDiscord {
         world.add(channel, message)
     }
 
+    /// The last message of a person is told once more, as it is when a session is taken up again.
+    pub(crate) fn again(&self, channel: u64) {
+        let mut world = self.world();
+        let messages = &world.channels[&channel].messages;
+        let message = messages.iter().rfind(|message| message.author != ME).unwrap().clone();
+        let event = world.message_event(channel, &message);
+        world.emit("MESSAGE_CREATE", event);
+    }
+
     /// Somebody corrects a message.
     pub(crate) fn edit(&self, channel: u64, message: u64, text: &str) {
         let mut world = self.world();
@@ -186,7 +195,12 @@ impl FakeDiscord {
 
     /// What was offered to somebody who types.
     pub(crate) fn offered(&self, interaction: u64) -> Vec<String> {
-        self.interaction(interaction).choices
+        self.interaction(interaction).choices.into_iter().map(|(value, _)| value).collect()
+    }
+
+    /// The same, as it is shown.
+    pub(crate) fn offered_labels(&self, interaction: u64) -> Vec<String> {
+        self.interaction(interaction).choices.into_iter().map(|(_, label)| label).collect()
     }
 
     /// A channel as a person sees it.

@@ -79,7 +79,8 @@ fn respond(world: &mut World, id: &str, token: &str, form: &Form) -> Result<Repl
         8 => {
             strict::choices(&data["choices"])?;
             let list = data["choices"].as_array().into_iter().flatten();
-            choices = list.map(|choice| choice["value"].as_str().unwrap_or_default().to_owned()).collect();
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            choices = list.map(|choice| (text(&choice["value"]), text(&choice["name"]))).collect();
         }
         _ => {}
     }

@@ -95,7 +95,8 @@ pub(super) struct Interaction {
     pub original: Option<u64>,
     /// What only the person was told.
     pub said: Vec<String>,
-    pub choices: Vec<String>,
+    /// What was offered: what is typed, and what is shown for it.
+    pub choices: Vec<(String, String)>,
 }
 
 /// What a socket is told.
