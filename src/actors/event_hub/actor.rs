@@ -19,6 +19,8 @@ use super::messages::{Publish, Subscribe, Topic};
 const MAILBOX: usize = 8_192;
 /// Events that one watcher may be behind.
 const BEHIND: usize = 256;
+/// The same for whoever watches all messages of a platform.
+const FAR_BEHIND: usize = 4_096;
 /// How often watchers who left are forgotten.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -104,7 +106,8 @@ impl Handler<Mail<Subscribe>> for EventHub {
 
     fn handle(&mut self, mail: Mail<Subscribe>, _: &mut Self::Context) -> Self::Result {
         let (Subscribe(topic), _ticket) = mail.open();
-        let (watcher, events) = mpsc::channel(BEHIND);
+        let behind = if matches!(topic, Topic::Channel(_)) { FAR_BEHIND } else { BEHIND };
+        let (watcher, events) = mpsc::channel(behind);
         self.watchers.entry(topic).or_default().push(watcher);
         MessageResult(events)
     }
