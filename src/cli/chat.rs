@@ -1,10 +1,14 @@
 //! `atoll chat`: a conversation in the terminal, or one question for a script.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::{
+    cell::RefCell,
+    io::{IsTerminal as _, Read as _},
+};
 
 use reqwest::Method;
 use rustyline::{DefaultEditor, error::ReadlineError};
 use serde_json::{Value, json};
+use tokio::sync::mpsc::unbounded_channel;
 
 use crate::{home::Home, net::sse::SseEvent};
 
@@ -63,13 +67,31 @@ async fn send(client: &Client, args: &ChatArgs, message: &str) -> CliResult {
         "message": message, "userId": args.user, "conversationId": args.conversation,
     });
     let request = client.request(Method::POST, "/api/chat").json(&body);
-    let mut screen = Screen { json: args.json, line_open: false, shown: String::new(), failed: None };
+    let screen = RefCell::new(Screen {
+        json: args.json,
+        line_open: false,
+        shown: String::new(),
+        failed: None,
+        waits_for: None,
+        goes_on: None,
+    });
+    let (note, mut decided) = unbounded_channel();
     let mut cancelled = false;
     {
-        let streaming = client.stream(request, |event| screen.show(event));
+        let streaming = client.stream(request, |event| {
+            let mut screen = screen.borrow_mut();
+            let more = screen.show(event);
+            screen.goes_on.take().into_iter().for_each(|id| drop(note.send(id)));
+            more
+        });
         tokio::pin!(streaming);
         loop {
             tokio::select! {
+                biased;
+                Some(id) = decided.recv() => {
+                    let text = decision(client, &id).await?;
+                    screen.borrow_mut().decided(id, text);
+                }
                 outcome = &mut streaming => break outcome?,
                 _ = tokio::signal::ctrl_c(), if !cancelled => {
                     cancelled = true;
@@ -79,11 +101,30 @@ async fn send(client: &Client, args: &ChatArgs, message: &str) -> CliResult {
             }
         }
     }
+    let mut screen = screen.into_inner();
+    while let Ok(id) = decided.try_recv() {
+        let text = decision(client, &id).await?;
+        screen.decided(id, text);
+    }
     match screen.failed {
         Some(_) if cancelled => Ok(()),
         Some(why) => Err(CliError::said(why)),
         None => Ok(()),
     }
+}
+
+/// Who decided a question, wherever that was; nothing while it is open.
+async fn decision(client: &Client, id: &str) -> Result<Option<String>, CliError> {
+    let all = client.get("/api/v1/approvals").await?;
+    let row = all["approvals"].as_array().into_iter().flatten().find(|row| row["id"] == id);
+    let text = |key: &str| row.and_then(|row| row[key].as_str());
+    let how = match text("status") {
+        Some("approved" | "consumed") => "Approved",
+        Some("rejected") => "Rejected",
+        Some("expired") => return Ok(Some("nobody decided in time".into())),
+        _ => return Ok(None),
+    };
+    Ok(Some(format!("{how} by {}", text("decidedBy").unwrap_or("nobody"))))
 }
 
 /// What stands in the terminal.
@@ -94,6 +135,10 @@ struct Screen {
     /// Words of the answer that were shown as they came.
     shown: String,
     failed: Option<String>,
+    /// The question that it waits for.
+    waits_for: Option<String>,
+    /// One that seems to be decided: the work goes on.
+    goes_on: Option<String>,
 }
 
 impl Screen {
@@ -108,12 +153,16 @@ impl Screen {
             say(&json!({"event": event.event, "data": data}).to_string());
             return !last;
         }
+        if data["status"] != "waiting_approval" {
+            self.goes_on = self.waits_for.take();
+        }
         match event.event.as_str() {
             "status" => match data["status"].as_str() {
                 Some("queued") => self.note("waits for the answer before"),
                 Some("waiting_approval") => {
                     let id = data["approvalId"].as_str().unwrap_or_default();
                     self.note(&format!("waits for an approval: /approve {id}   or   /reject {id} reason"));
+                    self.waits_for = Some(id.to_owned());
                 }
                 _ => {}
             },
@@ -128,6 +177,14 @@ impl Screen {
             _ => {}
         }
         !last
+    }
+
+    /// What became of a question; while it is open it is waited for.
+    fn decided(&mut self, id: String, text: Option<String>) {
+        match text {
+            Some(text) => self.note(&text),
+            None => drop(self.waits_for.get_or_insert(id)),
+        }
     }
 
     fn progress(&mut self, data: &Value) {

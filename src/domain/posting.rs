@@ -245,25 +245,30 @@ mod tests {
         Body::Answer { text: text.to_owned(), files: Vec::new(), outcome: Outcome::Answered }
     }
 
-    /// The most that Telegram takes, of what is sent with markup and without.
-    fn fits(content: &Content) -> bool {
+    /// The most that a platform takes, of what is sent with markup and without.
+    fn fits(content: &Content, flavor: Flavor) -> bool {
+        if flavor == Flavor::Discord {
+            return [&content.markup, &content.plain].iter().all(|words| words.chars().count() <= 2_000);
+        }
         let seen = visible(&content.markup).unwrap();
         seen.encode_utf16().count() <= 4_096 && content.plain.encode_utf16().count() <= 4_096
     }
 
     #[test]
     fn a_full_part_still_fits_when_it_is_marked() {
-        for one in ["a", "é", "<", "😀", "word ", "**b** ", "`c` ", "a\n\n", "[x](https://y.z/) "] {
-            let parts = contents(&answer(&one.repeat(5_000)), None, Flavor::Telegram);
-            assert!(parts.len() > 1, "{one}");
-            for part in parts {
-                let marked = marked(part.clone());
-                assert!(marked.plain.starts_with(MARK) && marked.plain.ends_with(&part.plain));
-                assert!(marked.markup.ends_with(&part.markup) && fits(&marked), "{one}");
+        for (flavor, limit) in [(Flavor::Telegram, 4_096), (Flavor::Discord, 2_000)] {
+            for one in ["a", "é", "<", "😀", "word ", "**b** ", "`c` ", "a\n\n", "[x](https://y.z/) "] {
+                let parts = contents(&answer(&one.repeat(5_000)), None, flavor);
+                assert!(parts.len() > 1, "{one}");
+                for part in parts {
+                    let marked = marked(part.clone());
+                    assert!(marked.plain.starts_with(MARK) && marked.plain.ends_with(&part.plain));
+                    assert!(marked.markup.ends_with(&part.markup) && fits(&marked, flavor), "{one}");
+                }
             }
+            let full = contents(&answer(&"a".repeat(5_000)), None, flavor).remove(0);
+            assert!(full.plain.len() + MARK.len() + 1 > limit - 16, "hardly anything is given away");
         }
-        let full = contents(&answer(&"a".repeat(5_000)), None, Flavor::Telegram).remove(0);
-        assert!(full.plain.len() + MARK.len() + 1 > 4_080, "hardly anything is given away");
     }
 
     proptest! {
@@ -271,8 +276,10 @@ mod tests {
         fn whatever_is_posted_a_second_time_fits(
             pieces in prop::collection::vec("[a-zé😀<&* `#>\\n-]{1,900}", 1..14),
         ) {
-            for part in contents(&answer(&pieces.concat()), None, Flavor::Telegram) {
-                prop_assert!(fits(&marked(part)));
+            for flavor in [Flavor::Telegram, Flavor::Discord] {
+                for part in contents(&answer(&pieces.concat()), None, flavor) {
+                    prop_assert!(fits(&marked(part), flavor));
+                }
             }
         }
     }

@@ -51,6 +51,14 @@ impl HomeFiles {
             _ => Ok(()),
         }
     }
+
+    /// Where a file lies.
+    fn path(&self, id: &FileId) -> PathBuf {
+        let id: String = id.as_str().chars().filter(char::is_ascii_alphanumeric).collect();
+        // Ids begin with the time: their last letters spread better.
+        let shelf = id.get(id.len().saturating_sub(2)..).unwrap_or("00").to_owned();
+        self.folder.join(shelf).join(id)
+    }
 }
 
 impl Files for HomeFiles {
@@ -92,13 +100,6 @@ impl Files for HomeFiles {
             let size = file.metadata().await?.len();
             Ok(OpenFile { size, bytes: pieces(file.take(size)) })
         })
-    }
-
-    fn path(&self, id: &FileId) -> PathBuf {
-        let id: String = id.as_str().chars().filter(char::is_ascii_alphanumeric).collect();
-        // Ids begin with the time: their last letters spread better.
-        let shelf = id.get(id.len().saturating_sub(2)..).unwrap_or("00").to_owned();
-        self.folder.join(shelf).join(id)
     }
 }
 

@@ -4,13 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::BoxFuture};
-use reqwest::{Body, Response, StatusCode, header};
+use reqwest::{Response, StatusCode, multipart::Form};
 use serde_json::Value;
 
 use crate::{
     config::Transcription,
     domain::message::FileRef,
-    net::{BuildError, Clients, form::Form},
+    net::{BuildError, Clients, part::file_part},
     ports::{files::Files, transcriber::Transcriber},
 };
 
@@ -104,13 +104,10 @@ impl Inner {
     async fn attempt(&self, file: &FileRef, name: &str) -> Result<String, Miss> {
         let open = self.files.open(&file.id).await;
         let open = open.map_err(|_| Miss::Over("the recording cannot be read".into()))?;
-        // Files are named by us when they are stored: nobody can put the name of one into it.
-        let form = Form::new(file.id.as_str()).field("model", &self.config.model);
-        let form = form.field("response_format", "json").file("file", name, &file.media_type, open);
-        let call = self.client.post(format!("{}/audio/transcriptions", self.config.base_url));
+        let form = Form::new().text("model", self.config.model.clone()).text("response_format", "json");
+        let form = form.part("file", file_part(open, name, &file.media_type));
+        let call = self.client.post(format!("{}/audio/transcriptions", self.config.base_url)).multipart(form);
         let call = call.timeout(Duration::from_millis(self.config.timeout_ms));
-        let call = call.header(header::CONTENT_TYPE, form.content_type);
-        let call = call.header(header::CONTENT_LENGTH, form.length).body(Body::wrap_stream(form.body));
         let call = match self.config.api_key.reveal() {
             "" => call,
             key => call.bearer_auth(key),

@@ -1,6 +1,6 @@
 //! Files that people and tools bring: stored in the home, named by id.
 
-use std::{io, path::PathBuf};
+use std::io;
 
 use bytes::Bytes;
 use futures_util::{future::BoxFuture, stream::BoxStream};
@@ -57,7 +57,4 @@ pub trait Files: Send + Sync {
 
     /// A file to be read piece by piece.
     fn open(&self, id: &FileId) -> BoxFuture<'static, io::Result<OpenFile>>;
-
-    /// Where a file lies.
-    fn path(&self, id: &FileId) -> PathBuf;
 }

@@ -18,10 +18,6 @@ use crate::domain::{
 pub struct Abilities {
     /// What to do about a post that was cut off.
     pub resend: Resend,
-    /// How long the sign that somebody writes lasts, in milliseconds.
-    pub typing_ms: u64,
-    /// Largest file that can be sent, in bytes.
-    pub max_upload: u64,
     /// Largest file that can be fetched, in bytes.
     pub max_download: u64,
     /// A message can have a thread of its own.
@@ -82,8 +78,8 @@ pub trait Platform: Send + Sync {
     fn abilities(&self) -> Abilities;
 
     /// Listens until it is told to stop, and never ends before: connections that break are made anew, with back-off.
-    /// Goes on from a position that [`Sink::reached`] was told. The position is read by the call itself: call it before
-    /// anything is posted, so that a post that was cut off is known again.
+    /// Goes on from a position that [`Sink::reached`] was told. The position is read by the call itself. What is posted
+    /// before may have to wait for it, so that a post that was cut off is known again.
     fn listen(
         &self,
         sink: Arc<dyn Sink>,

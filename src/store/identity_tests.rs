@@ -128,6 +128,11 @@ fn whoever_guesses_is_locked_out_and_only_they() {
     assert_eq!(pairings::ask(&db, 1, &stranger("p2", "DDDD2222", "66", 8), &platforms()).unwrap(), []);
     assert!(matches!(show(&db, "AAAA2222", "telegram", "67", 8), Redeemed::Joined { .. }));
     assert!(acts(&db).contains(&"identity.locked".to_owned()));
+    let kept = || super::count(&db, "SELECT count(*) FROM guesses", []).unwrap();
+    upkeep::prune(&db, LOCK_MS, 100).unwrap();
+    assert_eq!(kept(), 1, "a lock that holds is kept");
+    upkeep::prune(&db, 2 * LOCK_MS, 100).unwrap();
+    assert_eq!(kept(), 0);
 }
 
 #[test]
@@ -189,6 +194,17 @@ fn whoever_is_sent_away_has_to_wait_for_a_day() {
     assert_eq!(again("p2", "DDDD2222", CODE_MS * 2), 0);
     assert_eq!(again("p3", "EEEE2222", 10 + AWAY_MS), 1);
     assert_eq!(acts(&db), ["identity.refused"]);
+}
+
+#[test]
+fn whoever_was_let_in_meanwhile_gets_no_code() {
+    let (db, _folder) = open();
+    owner(&db);
+    pairings::ask(&db, 1, &stranger("p1", "BBBB2222", "66", 1), &platforms()).unwrap();
+    pairings::answer(&db, 1, &answer(WhichPairing::Id("p1".into()), true, 2)).unwrap();
+    // The same message again, looked at before they were let in and written after it.
+    assert!(pairings::ask(&db, 1, &stranger("p2", "CCCC2222", "66", 3), &platforms()).unwrap().is_empty());
+    assert_eq!(pairings::open(&db, 3).unwrap(), []);
 }
 
 #[test]

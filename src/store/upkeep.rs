@@ -48,6 +48,7 @@ pub fn prune(db: &Connection, before: Millis, limit: usize) -> Result<usize> {
                        WHERE over = 1 AND ended_at < ?1 LIMIT ?2)";
     let turned_away = "DELETE FROM turned_away WHERE (channel, external_id) IN
                            (SELECT channel, external_id FROM turned_away WHERE at < ?1 LIMIT ?2)";
+    let guesses = "DELETE FROM guesses WHERE since < ?1 AND locked_until < ?1";
     let ended = rows(db, turns, params![before, limit, oldest], |row| Ok(row.get::<_, String>(0)?))?;
     for turn in &ended {
         execute(db, "DELETE FROM journal WHERE turn_id = ?1", [turn])?;
@@ -59,6 +60,7 @@ pub fn prune(db: &Connection, before: Millis, limit: usize) -> Result<usize> {
     gone += execute(db, approvals, params![before, limit])?;
     gone += execute(db, egress, params![before, limit])?;
     gone += execute(db, turned_away, params![before, limit])?;
+    gone += execute(db, guesses, [before])?;
     for job in rows(db, jobs, params![before, limit], |row| Ok(row.get::<_, String>(0)?))? {
         gone += execute(db, "DELETE FROM job_journal WHERE job_id = ?1", [&job])?;
     }

@@ -160,9 +160,9 @@ async fn status_is_a_table_with_advice_and_an_exit_code() {
 
 #[tokio::test]
 async fn check_tells_every_fault_and_is_quick_to_say_that_all_is_well() {
-    let site = Site::new("llm: {provider: rehearsal}\nchannels: {webhook: {enabled: true}}");
+    let site = Site::new("llm: {provider: rehearsal}\nagent: {proactive: {enabled: true}}");
     let said = site.say(&["check"]);
-    assert!(said.contains("is well") && said.contains("`channels.webhook.enabled`"), "{said}");
+    assert!(said.contains("is well") && said.contains("`agent.proactive.enabled`"), "{said}");
     site.configure("agent: {max_iterations: many, max_iteration: 3}\nllm: {provider: openia}");
     let refused = refusal(&site, &["check"]);
     for word in

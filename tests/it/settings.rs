@@ -42,10 +42,7 @@ const PROVEN: &[(&str, &str)] = &[
         "attachments::each_kind_of_file_is_sent_when_its_switch_is_on_and_named_when_it_is_off",
     ),
     ("llm[].tool_enabled", "attachments::tools_are_offered_only_when_their_switch_is_on"),
-    (
-        "transcription.base_url",
-        "transcription::a_recording_is_sent_as_it_is_configured_and_its_words_come_back",
-    ),
+    ("transcription.base_url", "chats::a_recording_reaches_the_model_as_words_when_a_service_is_configured"),
     (
         "transcription.api_key",
         "transcription::a_recording_is_sent_as_it_is_configured_and_its_words_come_back",
@@ -157,8 +154,8 @@ const PROVEN: &[(&str, &str)] = &[
     ("skills.*.run_on_host", "tools::a_skill_with_scripts_cannot_be_used_unless_the_configuration_lets_it"),
     ("skills.*.approval", "approvals::the_configuration_can_have_every_call_of_a_skill_ask"),
     ("skills.*.*", "tools::a_script_sees_its_own_settings_and_no_secret"),
-    ("channels.telegram.enabled", "settings::a_platform_that_is_switched_on_needs_its_token"),
-    ("channels.telegram.token", "settings::a_platform_that_is_switched_on_needs_its_token"),
+    ("channels.telegram.enabled", "chats::a_platform_is_listened_to_when_it_is_switched_on"),
+    ("channels.telegram.token", "chats::a_platform_is_asked_with_the_token_that_is_configured"),
     ("channels.telegram.policy", "town::each_platform_has_rules_of_its_own"),
     ("channels.telegram.allowed_users", "town::each_platform_has_rules_of_its_own"),
     ("channels.telegram.mention_only", "town::each_platform_has_rules_of_its_own"),
@@ -169,12 +166,18 @@ const PROVEN: &[(&str, &str)] = &[
     ("channels.telegram.audio_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
     ("channels.telegram.video_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
     ("channels.telegram.document_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
-    ("channels.telegram.api_url", "settings::addresses_and_secrets_of_platforms_are_checked"),
-    ("channels.telegram.acknowledge", "settings::addresses_and_secrets_of_platforms_are_checked"),
-    ("channels.telegram.webhook_url", "settings::addresses_and_secrets_of_platforms_are_checked"),
-    ("channels.telegram.webhook_secret", "settings::addresses_and_secrets_of_platforms_are_checked"),
-    ("channels.discord.enabled", "settings::a_platform_that_is_switched_on_needs_its_token"),
-    ("channels.discord.token", "settings::a_platform_that_is_switched_on_needs_its_token"),
+    ("channels.telegram.api_url", "chats::a_platform_is_asked_where_the_configuration_says"),
+    ("channels.telegram.acknowledge", "chats::a_reaction_shows_that_a_message_was_taken_where_it_is_wanted"),
+    (
+        "channels.telegram.webhook_url",
+        "chats::updates_are_brought_where_and_with_the_secret_that_the_configuration_says",
+    ),
+    (
+        "channels.telegram.webhook_secret",
+        "chats::updates_are_brought_where_and_with_the_secret_that_the_configuration_says",
+    ),
+    ("channels.discord.enabled", "chats::a_platform_is_listened_to_when_it_is_switched_on"),
+    ("channels.discord.token", "chats::a_platform_is_asked_with_the_token_that_is_configured"),
     ("channels.discord.policy", "town::each_platform_has_rules_of_its_own"),
     ("channels.discord.allowed_users", "town::each_platform_has_rules_of_its_own"),
     ("channels.discord.mention_only", "town::each_platform_has_rules_of_its_own"),
@@ -185,8 +188,11 @@ const PROVEN: &[(&str, &str)] = &[
     ("channels.discord.audio_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
     ("channels.discord.video_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
     ("channels.discord.document_enabled", "town::each_platform_takes_the_files_that_it_is_told_to"),
-    ("channels.discord.api_url", "settings::addresses_and_secrets_of_platforms_are_checked"),
-    ("channels.discord.gateway_url", "settings::addresses_and_secrets_of_platforms_are_checked"),
+    ("channels.discord.api_url", "chats::a_platform_is_asked_where_the_configuration_says"),
+    (
+        "channels.discord.gateway_url",
+        "chats::the_gateway_is_the_one_that_is_configured_or_that_the_api_names",
+    ),
 ];
 
 /// The tests of a module, by name: those in its file, and in the folder of that name.

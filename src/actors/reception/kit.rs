@@ -15,7 +15,7 @@ use crate::{
         kernel::Door,
         outbox::messages::Fresh,
     },
-    domain::{Millis, chat::Media, gate::Rules, identity::NewPairing, ids::UserId, rate::Buckets},
+    domain::{Millis, chat::Media, command, gate::Rules, identity::NewPairing, ids::UserId, rate::Buckets},
     ports::{clock::Clock, files::Files, platform::Platform, transcriber::Transcriber},
 };
 
@@ -164,11 +164,15 @@ impl Desk {
         Err((wait, tell))
     }
 
-    /// The last message of a place, when it is this one of this person with other words.
+    /// The last message of a place, when it is this one of this person with other words. What a command has begun no
+    /// correction takes back, so it would be done twice.
     pub(super) fn corrects(&self, place: &str, last: &Last) -> bool {
         let known = self.last.borrow();
         known.get(place).is_some_and(|known| {
-            known.message == last.message && known.sender == last.sender && known.text != last.text
+            known.message == last.message
+                && known.sender == last.sender
+                && known.text != last.text
+                && command::parse(&known.text).is_none()
         })
     }
 

@@ -1,7 +1,7 @@
 //! The way in from one chat platform: keeps it listening, decides who is let in, takes along what they brought, and
 //! offers it to the channel's intake. `receive` is the way of one thing that came in, `files` fetches, `codes` lets
-//! people in, `taps` answers questions, `offers` says what may be typed. Conversations do not wait for each other, and
-//! what ends work does not wait for files.
+//! people in, `taps` answers questions, `offers` says what may be typed. Conversations do not wait for each other, and what
+//! ends work does not wait for files.
 
 mod actor;
 mod codes;

@@ -47,7 +47,7 @@ impl Platform for Listens {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { resend: Resend::Safe, typing_ms: 1, max_upload: 1, max_download: 1, threads: false }
+        Abilities { resend: Resend::Safe, max_download: 1, threads: false }
     }
 
     fn listen(
@@ -110,10 +110,6 @@ impl Files for NoFiles {
 
     fn open(&self, _: &FileId) -> BoxFuture<'static, std::io::Result<OpenFile>> {
         Box::pin(pending())
-    }
-
-    fn path(&self, _: &FileId) -> std::path::PathBuf {
-        std::path::PathBuf::new()
     }
 }
 

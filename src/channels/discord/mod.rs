@@ -128,13 +128,7 @@ impl Platform for Discord {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities {
-            resend: Resend::Safe,
-            typing_ms: 10_000,
-            max_upload: upload::LARGEST,
-            max_download: fetch::LARGEST,
-            threads: true,
-        }
+        Abilities { resend: Resend::Safe, max_download: fetch::LARGEST, threads: true }
     }
 
     fn listen(
@@ -160,7 +154,10 @@ impl Platform for Discord {
 
     fn post(&self, post: Post) -> BoxFuture<'static, Result<String, Failure>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { post::post(&shared, &post).await })
+        Box::pin(async move {
+            shared.listened().await;
+            post::post(&shared, &post).await
+        })
     }
 
     fn edit(

@@ -43,7 +43,7 @@ struct Opened {
 /// Posts a message: as the answer that a command was promised here, or by itself.
 pub(super) async fn post(shared: &Shared, post: &Post) -> Result<String, Failure> {
     let channel = channel(&post.place)?;
-    let upload = post.content.file.as_ref().map(|file| Upload::new(file, &*shared.files)).transpose()?;
+    let upload = post.content.file.as_ref().map(|file| Upload::new(file, &shared.files)).transpose()?;
     if let Some((interaction, webhook)) = claim(shared, channel, post).await {
         match answer(shared, &webhook, &post.content, upload.clone()).await {
             Ok(id) => return Ok(id),

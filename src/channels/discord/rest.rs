@@ -1,7 +1,7 @@
 //! Calls of Discord's REST interface: the token, the limits, bounded answers, errors as what they mean.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,7 +19,6 @@ use super::{
 use crate::{
     domain::{chat::Failure, secret::Secret},
     net::Clients,
-    ports::clock::Clock,
 };
 
 /// Discord's own interface.
@@ -37,7 +36,7 @@ const TINY: u64 = 1_000;
 const TINY_WAITS: u32 = 3;
 
 /// A call.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Call {
     method: Method,
     path: String,
@@ -49,7 +48,7 @@ pub(super) struct Call {
     bare: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Form {
     Empty,
     Json(String),
@@ -122,15 +121,14 @@ pub(super) struct Rest {
     token: Secret,
     clients: Clients,
     limits: Mutex<Limits>,
-    clock: Arc<dyn Clock>,
     begun: Instant,
 }
 
 impl Rest {
-    pub(super) fn new(base: &str, token: Secret, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(base: &str, token: Secret) -> Self {
         let base = base.trim_end_matches('/').to_owned();
         let limits = Mutex::new(Limits::default());
-        Self { base, token, clients: Clients::default(), limits, clock, begun: Instant::now() }
+        Self { base, token, clients: Clients::default(), limits, begun: Instant::now() }
     }
 
     /// The address that all paths begin with.
@@ -203,9 +201,7 @@ impl Rest {
         let request = match &call.form {
             Form::Empty => request,
             Form::Json(body) => request.header("content-type", "application/json").body(body.clone()),
-            Form::File(body, upload) => {
-                upload.attach(request.timeout(PATIENCE_FOR_FILES), body, self.clock.fresh()).await?
-            }
+            Form::File(body, upload) => upload.attach(request.timeout(PATIENCE_FOR_FILES), body).await?,
         };
         request.send().await.map_err(|error| broken(&error, call.repeatable).into())
     }

@@ -1,8 +1,14 @@
 //! What listening and sending have in common: the interface, what is known, and how far it is stored.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use tokio::sync::Notify;
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 
 use super::{
     DiscordSettings,
@@ -16,6 +22,9 @@ use crate::ports::{
     platform::{NotNow, Sink},
 };
 
+/// How long posts wait for the position of the run before.
+const LISTENS: Duration = Duration::from_secs(20);
+
 /// What the parts of the adapter share.
 pub(super) struct Shared {
     pub(super) settings: DiscordSettings,
@@ -25,6 +34,7 @@ pub(super) struct Shared {
     known: Mutex<Known>,
     ledger: Mutex<Ledger>,
     sink: Mutex<Option<Arc<dyn Sink>>>,
+    listens: watch::Sender<bool>,
     /// Positions are told one after the other, so that an older one never comes last.
     telling: tokio::sync::Mutex<String>,
     kept: Mutex<Option<Life>>,
@@ -38,13 +48,14 @@ impl Shared {
     pub(super) fn new(settings: DiscordSettings, files: Arc<dyn Files>, clock: Arc<dyn Clock>) -> Self {
         let base = settings.api_url.as_deref().unwrap_or(API);
         Self {
-            rest: Rest::new(base, settings.token.clone(), Arc::clone(&clock)),
+            rest: Rest::new(base, settings.token.clone()),
             settings,
             files,
             clock,
             known: Mutex::default(),
             ledger: Mutex::default(),
             sink: Mutex::default(),
+            listens: watch::Sender::new(false),
             telling: tokio::sync::Mutex::default(),
             kept: Mutex::default(),
             moved: Notify::new(),
@@ -63,6 +74,13 @@ impl Shared {
     /// What comes in is taken by this.
     pub(super) fn set_sink(&self, sink: Arc<dyn Sink>) {
         *lock(&self.sink) = Some(sink);
+        self.listens.send_replace(true);
+    }
+
+    /// Waits until it was listened to: then it is known which answers are owed, and which posts give them.
+    pub(super) async fn listened(&self) {
+        let mut listens = self.listens.subscribe();
+        let _ = timeout(LISTENS, listens.wait_for(|listens| *listens)).await;
     }
 
     /// Something is settled.

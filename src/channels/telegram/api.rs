@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use reqwest::{Body, RequestBuilder, Response, Url, multipart};
+use reqwest::{RequestBuilder, Response, Url, multipart};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use teloxide::requests::Payload;
@@ -218,14 +218,4 @@ where
         }),
         _ => Err(CallError::Lost("an answer that cannot be read".into())),
     }
-}
-
-/// A file that lies here, as a part of a form, read while it is sent.
-pub(super) fn part(file: tokio::fs::File, size: u64, name: String, media_type: &str) -> multipart::Part {
-    let known = multipart::Part::text("").mime_str(media_type).is_ok();
-    let media_type = if known { media_type } else { "application/octet-stream" };
-    let name_only = name.clone();
-    let part = multipart::Part::stream_with_length(Body::from(file), size).file_name(name);
-    // The type was tried above, so what is given up here is never sent.
-    part.mime_str(media_type).unwrap_or_else(|_| multipart::Part::text("").file_name(name_only))
 }

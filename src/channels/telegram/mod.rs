@@ -56,8 +56,6 @@ pub use hook::HookRefused;
 
 /// Largest file that the Bot API gives out, in bytes.
 const LARGEST_DOWNLOAD: u64 = 20 * 1024 * 1024;
-/// How long the sign that somebody writes lasts, in milliseconds.
-const TYPING: u64 = 5_000;
 /// Longest description of a command, in characters.
 const DESCRIPTION: usize = 255;
 
@@ -266,13 +264,7 @@ impl Platform for Telegram {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities {
-            resend: Resend::Marked,
-            typing_ms: TYPING,
-            max_upload: upload::LARGEST,
-            max_download: LARGEST_DOWNLOAD,
-            threads: false,
-        }
+        Abilities { resend: Resend::Marked, max_download: LARGEST_DOWNLOAD, threads: false }
     }
 
     fn listen(

@@ -1,7 +1,6 @@
 //! Files on their way out: by kind, from the disk, never whole in memory.
 
-use std::path::PathBuf;
-
+use reqwest::multipart::Part;
 use teloxide::{
     payloads::{SendAudio, SendDocument, SendPhoto, SendVideo, SendVoice},
     types::{FileId, InputFile, ReplyMarkup},
@@ -12,12 +11,12 @@ use crate::{
         chat::{Failure, Post},
         message::FileRef,
     },
-    ports::files::Files,
+    net::part::file_part,
+    ports::files::{Files, OpenFile},
 };
 
 use super::{
     Inner,
-    api::part,
     errors::{Asked, CallError},
     send::{Target, keyboard, made, reply_to, words},
 };
@@ -31,23 +30,21 @@ const SLOWEST: u64 = 64 * 1024;
 
 /// A file that is there and not too large.
 pub(super) struct Opened {
-    path: PathBuf,
+    file: FileRef,
     size: u64,
-    name: String,
     media_type: String,
 }
 
 /// Looks at a file before anything is sent.
 pub(super) async fn open(files: &dyn Files, file: &FileRef) -> Result<Opened, Failure> {
-    let path = files.path(&file.id);
-    let there = tokio::fs::metadata(&path).await;
-    let size =
-        there.map_err(|_| Failure::Refused(format!("the file `{}` is not there any more", file.name)))?.len();
+    let there = files.open(&file.id).await;
+    let OpenFile { size, .. } =
+        there.map_err(|_| Failure::Refused(format!("the file `{}` is not there any more", file.name)))?;
     if size > LARGEST {
         let (is, most) = (size / 1_048_576, LARGEST / 1_048_576);
         return Err(Failure::TooLarge(format!("`{}` has {is} MB, Telegram takes {most}", file.name)));
     }
-    Ok(Opened { path, size, name: file.name.clone(), media_type: file.media_type.to_ascii_lowercase() })
+    Ok(Opened { file: file.clone(), size, media_type: file.media_type.to_ascii_lowercase() })
 }
 
 /// As what a file is sent.
@@ -84,15 +81,16 @@ macro_rules! send {
         call.reply_markup = keyboard(&$post.content.buttons).map(ReplyMarkup::InlineKeyboard);
         call.disable_notification = $post.silent.then_some(true);
         let patience = $inner.pauses.patience + std::time::Duration::from_secs($file.size / SLOWEST);
-        $inner.api.upload(&call, $file.part().await?, patience).await
+        $inner.api.upload(&call, $file.part($inner.files.as_ref()).await?, patience).await
     }};
 }
 
 impl Opened {
-    async fn part(&self) -> Result<reqwest::multipart::Part, CallError> {
+    /// It, as a part of a form.
+    async fn part(&self, files: &dyn Files) -> Result<Part, CallError> {
         let gone = |_| CallError::Unsent("the file cannot be read".into());
-        let file = tokio::fs::File::open(&self.path).await.map_err(gone)?;
-        Ok(part(file, self.size, self.name.clone(), &self.media_type))
+        let open = files.open(&self.file.id).await.map_err(gone)?;
+        Ok(file_part(open, &self.file.name, &self.media_type))
     }
 }
 

@@ -1,10 +1,16 @@
 //! The real binary, killed between every two steps of receiving and sending: nothing that was accepted is lost, nothing
 //! comes twice where the platform knows a message again, and elsewhere at most once more, marked.
 
-use super::{on_all, site, stand::Stand, start};
-use crate::support::*;
+use super::{
+    on_platforms, site,
+    stand::{DiscordStand, Platform, Stand},
+    start,
+};
+use crate::support::{telegram::FakeTelegram, *};
 
-on_all!(a_message_survives_its_whole_way);
+on_platforms!(
+    a_message_survives_its_whole_way: "tests/it/crash kills over REST, and the terminal is a client of that",
+);
 
 /// From the first write about a message to the last.
 const KILLS: &[&str] = &[
@@ -20,11 +26,22 @@ const KILLS: &[&str] = &[
     "after_commit:settle_outbox",
 ];
 
-async fn a_message_survives_its_whole_way<S: Stand>() {
+/// A place that each platform has for itself.
+fn at(kill: &str, platform: &str) -> String {
+    if kill.contains(':') { kill.to_owned() } else { format!("{kill}:{platform}") }
+}
+
+/// All of them.
+pub(super) fn all() -> Vec<String> {
+    let platforms = [<FakeTelegram as Stand>::NAME, DiscordStand::NAME];
+    platforms.iter().flat_map(|platform| KILLS.iter().map(|kill| at(kill, platform))).collect()
+}
+
+async fn a_message_survives_its_whole_way<S: Platform>() {
     for kill in KILLS {
         let (model, stand) = (MockModel::instant("Here."), S::start());
         let site = site(&model, &stand, "");
-        let fault = if kill.contains(':') { (*kill).to_owned() } else { format!("{kill}:{}", S::NAME) };
+        let fault = at(kill, S::NAME);
         let mut server = start(&site, &stand, &[("ATOLL_FAULT", &fault)]).await;
         stand.say("ann", "hi");
         until(&format!("the end at {fault}"), async || server.is_dead()).await;

@@ -1,6 +1,7 @@
-//! A platform as the people on it use it: the same words for each of them.
+//! A way to the bot as the people on it use it: the same words for each of them.
 
 use crate::support::{
+    Server, Site,
     discord::{self, FakeDiscord},
     telegram::{self, FakeTelegram},
 };
@@ -16,40 +17,61 @@ pub(super) struct Seen {
     pub reply_to: Option<u64>,
 }
 
-/// A platform with a bot on it.
+/// A way to the bot, as those use it who are on it.
 pub(super) trait Stand: Sized {
     const NAME: &'static str;
-    /// The token that must never be seen.
-    const TOKEN: &'static str;
+    /// Longest message that is shown as one, in characters.
+    const LONGEST: usize;
 
     fn start() -> Self;
     /// What `channels` says, with these people let in.
     fn keys(&self, allowed: &[&str]) -> String;
-    /// The platform's id of somebody.
-    fn id(&self, person: &str) -> String;
+    /// The server runs, and can be called by those who call it themselves.
+    fn meets(&self, _: &Site, _: &Server) {}
+    /// What must never be seen: the token, or the key.
+    fn secret(&self) -> String;
     /// The bot hears what is said from now on: a platform may not keep what it says to nobody.
     fn is_heard(&self) -> bool;
     /// Somebody writes to the bot alone.
     fn say(&self, person: &str, text: &str);
-    /// Somebody writes where others read along; to the bot, or not. Gives the message.
-    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) -> u64;
     /// What the bot shows somebody.
     fn seen(&self, person: &str) -> Vec<Seen>;
-    /// What the bot shows in the group.
-    fn seen_in_group(&self) -> Vec<Seen>;
     /// Somebody presses a button of a message to them.
     fn tap(&self, person: &str, message: &Seen, label: &str);
     /// What the real platform would have refused.
     fn faults(&self) -> Vec<String>;
+    /// How often the platform was called, in whatever way.
+    fn calls(&self) -> usize;
+
+    /// What somebody said last comes once more.
+    fn redeliver(&self, _person: &str) {
+        unreachable!("nothing comes twice at {}", Self::NAME);
+    }
+
     /// Messages of the bot's that were taken, and whose answer is lost, from now on, so many times.
-    fn lose_answers(&self, times: u32);
-    /// Nobody can be reached for so many calls.
-    fn fail(&self, times: u32);
+    fn lose_answers(&self, _times: u32) {
+        unreachable!("nothing is lost at {}", Self::NAME);
+    }
 
     /// The words of all that somebody sees.
     fn texts(&self, person: &str) -> Vec<String> {
         self.seen(person).into_iter().map(|seen| seen.text).collect()
     }
+}
+
+/// A platform of somebody else's, with a bot on it.
+pub(super) trait Platform: Stand {
+    /// The bot's token.
+    const TOKEN: &'static str;
+
+    /// The platform's id of somebody.
+    fn id(&self, person: &str) -> String;
+    /// Somebody writes where others read along; to the bot, or not. Gives the message.
+    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) -> u64;
+    /// What the bot shows in the group.
+    fn seen_in_group(&self) -> Vec<Seen>;
+    /// Nobody can be reached for so many calls.
+    fn fail(&self, times: u32);
 }
 
 /// Telegram's people are numbers.
@@ -61,7 +83,7 @@ const GROUP: i64 = -100_500;
 
 impl Stand for FakeTelegram {
     const NAME: &'static str = "telegram";
-    const TOKEN: &'static str = telegram::TOKEN;
+    const LONGEST: usize = 4_096;
 
     fn start() -> Self {
         FakeTelegram::start()
@@ -77,17 +99,52 @@ impl Stand for FakeTelegram {
         )
     }
 
-    fn is_heard(&self) -> bool {
-        true
+    fn secret(&self) -> String {
+        Self::TOKEN.to_owned()
     }
 
-    fn id(&self, person: &str) -> String {
-        number(person).to_string()
+    fn is_heard(&self) -> bool {
+        true
     }
 
     fn say(&self, person: &str, text: &str) {
         self.name(number(person), person);
         FakeTelegram::say(self, number(person), number(person), text);
+    }
+
+    fn seen(&self, person: &str) -> Vec<Seen> {
+        seen_at(self, number(person))
+    }
+
+    fn tap(&self, person: &str, message: &Seen, label: &str) {
+        FakeTelegram::tap(self, number(person), number(person), i64::try_from(message.id).unwrap(), label);
+    }
+
+    fn faults(&self) -> Vec<String> {
+        // What was shown of a slow answer may be all of it: the last edit changes nothing then.
+        let mut refused = self.refused();
+        refused.retain(|refusal| !refusal.contains("message is not modified"));
+        refused
+    }
+
+    fn calls(&self) -> usize {
+        FakeTelegram::calls(self).len()
+    }
+
+    fn lose_answers(&self, times: u32) {
+        self.next("sendMessage", times as usize, telegram::Trouble::LoseAnswer);
+    }
+
+    fn redeliver(&self, _: &str) {
+        FakeTelegram::redeliver(self, 1);
+    }
+}
+
+impl Platform for FakeTelegram {
+    const TOKEN: &'static str = telegram::TOKEN;
+
+    fn id(&self, person: &str) -> String {
+        number(person).to_string()
     }
 
     fn say_in_group(&self, person: &str, text: &str, to_bot: bool) -> u64 {
@@ -96,24 +153,8 @@ impl Stand for FakeTelegram {
         FakeTelegram::say(self, GROUP, number(person), &text).unsigned_abs()
     }
 
-    fn seen(&self, person: &str) -> Vec<Seen> {
-        seen_at(self, number(person))
-    }
-
     fn seen_in_group(&self) -> Vec<Seen> {
         seen_at(self, GROUP)
-    }
-
-    fn tap(&self, person: &str, message: &Seen, label: &str) {
-        FakeTelegram::tap(self, number(person), number(person), i64::try_from(message.id).unwrap(), label);
-    }
-
-    fn faults(&self) -> Vec<String> {
-        self.refused()
-    }
-
-    fn lose_answers(&self, times: u32) {
-        self.next("sendMessage", times as usize, telegram::Trouble::LoseAnswer);
     }
 
     fn fail(&self, times: u32) {
@@ -133,13 +174,13 @@ fn seen_at(telegram: &FakeTelegram, chat: i64) -> Vec<Seen> {
 
 /// Discord, with one channel where others read along.
 pub(super) struct DiscordStand {
-    fake: FakeDiscord,
-    group: u64,
+    pub fake: FakeDiscord,
+    pub group: u64,
 }
 
 impl Stand for DiscordStand {
     const NAME: &'static str = "discord";
-    const TOKEN: &'static str = discord::TOKEN;
+    const LONGEST: usize = 2_000;
 
     fn start() -> Self {
         let fake = FakeDiscord::start();
@@ -158,32 +199,20 @@ impl Stand for DiscordStand {
         )
     }
 
-    fn is_heard(&self) -> bool {
-        self.fake.is_listened_to()
+    fn secret(&self) -> String {
+        Self::TOKEN.to_owned()
     }
 
-    fn id(&self, person: &str) -> String {
-        self.fake.user(person).to_string()
+    fn is_heard(&self) -> bool {
+        self.fake.is_listened_to()
     }
 
     fn say(&self, person: &str, text: &str) {
         self.fake.dm(person, text);
     }
 
-    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) -> u64 {
-        if to_bot {
-            self.fake.mention(self.group, person, text)
-        } else {
-            self.fake.say(self.group, person, text)
-        }
-    }
-
     fn seen(&self, person: &str) -> Vec<Seen> {
         seen_in(&self.fake, self.fake.dm_channel(person))
-    }
-
-    fn seen_in_group(&self) -> Vec<Seen> {
-        seen_in(&self.fake, self.group)
     }
 
     fn tap(&self, person: &str, message: &Seen, label: &str) {
@@ -195,8 +224,36 @@ impl Stand for DiscordStand {
         self.fake.faults()
     }
 
+    fn calls(&self) -> usize {
+        self.fake.log().len()
+    }
+
     fn lose_answers(&self, times: u32) {
         self.fake.trouble("POST", "/messages", discord::Trouble::LoseAnswer, times);
+    }
+
+    fn redeliver(&self, person: &str) {
+        self.fake.again(self.fake.dm_channel(person));
+    }
+}
+
+impl Platform for DiscordStand {
+    const TOKEN: &'static str = discord::TOKEN;
+
+    fn id(&self, person: &str) -> String {
+        self.fake.user(person).to_string()
+    }
+
+    fn say_in_group(&self, person: &str, text: &str, to_bot: bool) -> u64 {
+        if to_bot {
+            self.fake.mention(self.group, person, text)
+        } else {
+            self.fake.say(self.group, person, text)
+        }
+    }
+
+    fn seen_in_group(&self) -> Vec<Seen> {
+        seen_in(&self.fake, self.group)
     }
 
     fn fail(&self, times: u32) {

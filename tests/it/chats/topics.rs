@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use super::{site, stand::Stand, start};
+use super::{
+    site,
+    stand::{Platform, Stand},
+    start,
+};
 use crate::support::{
     telegram::{FakeTelegram, Shown},
     *,

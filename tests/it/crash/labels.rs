@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use atoll::domain::chat::PLATFORMS;
+
 use super::{
     board, facts, outbox,
     points::{KILLS, both},
@@ -52,8 +54,7 @@ fn variants(text: &str) -> usize {
 /// What commits are called: each write by its own label, a step of a turn or of a job by the kind of its last entry.
 fn commits() -> BTreeSet<String> {
     let read = |file: &str| std::fs::read_to_string(source(file)).unwrap();
-    let files = ["writes", "board", "jobs", "schedules"];
-    let writes = files.map(|file| read(&format!("actors/db/{file}.rs"))).concat();
+    let writes = sources(&source("actors/db"));
     let mut labels = BTreeSet::new();
     let mut by_entry = Vec::new();
     for write in writes.split("\nwrite_op!(").skip(1) {
@@ -63,14 +64,16 @@ fn commits() -> BTreeSet<String> {
             None => by_entry.push(head.rsplit(", ").next().unwrap()),
         }
     }
-    assert_eq!(by_entry, ["step_label", "job_label"], "a label that is not understood");
+    by_entry.sort_unstable();
+    assert_eq!(by_entry, ["job_label", "step_label"], "a label that is not understood");
     assert_eq!(labels.len() + by_entry.len(), writes.matches("\nwrite_op!(").count());
     let entry = read("domain/turn/entry.rs");
     let kinds = arms(&entry, "kind");
     assert_eq!(kinds.len(), variants(&entry), "{kinds:?}");
     // Stored by a take-over, which has a label of its own; never the last entry of a step.
     labels.extend(kinds.into_iter().filter(|kind| *kind != "resumed"));
-    let settled = writes.split_once("map_or(").unwrap().1;
+    let own = read("actors/db/writes.rs");
+    let settled = own.split_once("map_or(").unwrap().1;
     labels.insert(quoted(settled).unwrap().to_owned());
     let jobs = arms(&writes, "job_label");
     assert_eq!(jobs.len(), variants(&read("domain/job/entry.rs")) + 1, "{jobs:?}");
@@ -88,7 +91,8 @@ fn places() -> BTreeSet<String> {
         let name = quoted(name).unwrap();
         let labels: Vec<String> = match rest.split(");").next().unwrap() {
             "label" => commits().into_iter().collect(),
-            "self.channel.name()" | "delivery.channel.name()" => vec!["api".into()],
+            "self.channel.name()" | "delivery.channel.name()" => vec!["api".into(), "callback".into()],
+            "self.platform.name()" => PLATFORMS.map(str::to_owned).to_vec(),
             literal => vec![quoted(literal).unwrap().to_owned()],
         };
         places.extend(labels.into_iter().map(|label| format!("{name}:{label}")));
@@ -104,7 +108,9 @@ fn every_place_where_the_process_can_die_is_one_where_a_test_kills() {
         .chain(board::KILLS)
         .chain(outbox::KILLS)
         .chain(crate::jobs::KILLS.iter().copied().flatten())
-        .flat_map(|kill| both(kill))
+        .map(|kill| (*kill).to_owned())
+        .chain(crate::chats::all_kills())
+        .flat_map(|kill| both(&kill))
         .flat_map(|kill| kill.split(" then ").map(str::to_owned).collect::<Vec<_>>())
         .map(|kill| kill.split('#').next().unwrap().to_owned())
         .collect();
@@ -113,5 +119,8 @@ fn every_place_where_the_process_can_die_is_one_where_a_test_kills() {
     let unknown: Vec<&String> = kills.difference(&places).collect();
     assert!(never.is_empty(), "no test kills at {never:?}");
     assert!(unknown.is_empty(), "there is no such place: {unknown:?}");
-    assert!(places.len() > 60, "{places:?}");
+    assert!(places.len() > 150, "{places:?}");
+    for label in ["record_post", "see_identity", "resend_outbox", "set_preference", "job_pushed"] {
+        assert!(places.contains(&format!("before_commit:{label}")), "{label} is not found in the sources");
+    }
 }

@@ -166,8 +166,19 @@ impl Bot {
         Self::at_gateway(fake, taker, None)
     }
 
+    /// Does not listen yet.
+    pub(super) fn deaf(fake: &FakeDiscord, taker: &Arc<Taker>) -> Self {
+        Self::made(fake, taker, None)
+    }
+
     /// The same, with a gateway that is set.
     pub(super) fn at_gateway(fake: &FakeDiscord, taker: &Arc<Taker>, gateway_url: Option<String>) -> Self {
+        let mut bot = Self::made(fake, taker, gateway_url);
+        bot.listen();
+        bot
+    }
+
+    fn made(fake: &FakeDiscord, taker: &Arc<Taker>, gateway_url: Option<String>) -> Self {
         atoll::net::install_tls();
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(SystemClock);
@@ -182,9 +193,14 @@ impl Bot {
         };
         let discord = Discord::new(settings, Arc::clone(&files), clock);
         let stop = CancellationToken::new();
-        let door = Arc::new(Door(Arc::clone(taker)));
-        let task = tokio::spawn(discord.listen(door, taker.position(), stop.clone()));
+        let task = tokio::spawn(async {});
         Self { discord, taker: Arc::clone(taker), files, stop, task, _folder: folder }
+    }
+
+    /// Begins to listen where it was left.
+    pub(super) fn listen(&mut self) {
+        let door = Arc::new(Door(Arc::clone(&self.taker)));
+        self.task = tokio::spawn(self.discord.listen(door, self.taker.position(), self.stop.clone()));
     }
 
     /// Starts it, and waits until it listens.

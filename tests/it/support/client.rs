@@ -133,7 +133,7 @@ impl Stream {
         Self::from_response(request.send().await.unwrap())
     }
 
-    fn from_response(response: Response) -> Self {
+    pub(crate) fn from_response(response: Response) -> Self {
         Self {
             status: response.status(),
             headers: response.headers().clone(),
@@ -143,7 +143,8 @@ impl Stream {
         }
     }
 
-    async fn try_next(&mut self) -> Result<Option<Event>, String> {
+    /// The next event; why there is none when the stream breaks.
+    pub(crate) async fn try_next(&mut self) -> Result<Option<Event>, String> {
         loop {
             if let Some(event) = self.read.pop_front() {
                 let data = serde_json::from_str(&event.data).unwrap_or(Value::String(event.data));

@@ -98,7 +98,7 @@ pub(crate) fn over(outcome: Outcome, text: &str) -> Entry {
 }
 
 /// Stores that a job went so far, with the question that it asks. What it tells is held by this run of the server.
-fn goes(site: &Site, id: &str, before: &[Entry], entries: Vec<Entry>) {
+pub(crate) fn goes(site: &Site, id: &str, before: &[Entry], entries: Vec<Entry>) {
     goes_in(site, 1, id, before, entries);
 }
 

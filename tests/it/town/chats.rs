@@ -391,6 +391,11 @@ fn a_correction_of_the_last_message_is_heard_and_an_older_one_is_not() {
         assert_eq!(correct(&second_id, "no thanks").await, Ok(Receipt::Taken));
         settle().await;
         assert_eq!(model.calls(), 4, "a new message when the turn is over");
+        let command = alone("42").says(fake, "/task app mend teh test");
+        let command_id = command.message_id();
+        assert_eq!(fake.comes(command).await, Ok(Receipt::Taken));
+        let again = correct(&command_id, "/task app mend the test").await;
+        assert_eq!(again, Ok(Receipt::Ignored), "what a command began is not begun twice");
     });
 }
 

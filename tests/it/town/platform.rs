@@ -225,13 +225,7 @@ impl Platform for Fake {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities {
-            resend: Resend::Safe,
-            typing_ms: 5_000,
-            max_upload: 1 << 20,
-            max_download: 8 << 20,
-            threads: false,
-        }
+        Abilities { resend: Resend::Safe, max_download: 8 << 20, threads: false }
     }
 
     fn listen(

@@ -74,13 +74,7 @@ impl Platform for Tower {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities {
-            resend: self.1,
-            typing_ms: 5_000,
-            max_upload: 50 << 20,
-            max_download: 20 << 20,
-            threads: false,
-        }
+        Abilities { resend: self.1, max_download: 20 << 20, threads: false }
     }
 
     fn listen(&self, _: Arc<dyn Sink>, _: Option<String>, _: CancellationToken) -> BoxFuture<'static, ()> {

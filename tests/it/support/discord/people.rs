@@ -82,6 +82,15 @@ impl FakeDiscord {
         world.add(channel, message)
     }
 
+    /// The last message of a person is told once more, as it is when a session is taken up again.
+    pub(crate) fn again(&self, channel: u64) {
+        let mut world = self.world();
+        let messages = &world.channels[&channel].messages;
+        let message = messages.iter().rfind(|message| message.author != ME).unwrap().clone();
+        let event = world.message_event(channel, &message);
+        world.emit("MESSAGE_CREATE", event);
+    }
+
     /// Somebody corrects a message.
     pub(crate) fn edit(&self, channel: u64, message: u64, text: &str) {
         let mut world = self.world();
