@@ -135,8 +135,4 @@ impl Files for NoFiles {
     ) -> futures_util::future::BoxFuture<'static, std::io::Result<atoll::ports::files::OpenFile>> {
         Box::pin(std::future::ready(Err(std::io::Error::other("no files"))))
     }
-
-    fn path(&self, _: &atoll::domain::ids::FileId) -> std::path::PathBuf {
-        "/nowhere".into()
-    }
 }

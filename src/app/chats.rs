@@ -60,7 +60,7 @@ fn chat_doors(doors: &Doors) -> ChatDoors {
         before: read.before_post.clone(),
         stale_drafts: read.stale_drafts.clone(),
         user: read.get_user.clone(),
-        thread_of: read.thread_of.clone(),
-        open_thread: write.open_thread.clone(),
+        topic_of: read.topic_of.clone(),
+        open_topic: write.open_topic.clone(),
     }
 }

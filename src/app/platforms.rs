@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use crate::{
     actors::reception::Offers,
     channels::{
-        discord::{Discord, DiscordSettings},
+        discord::{self, Discord, DiscordSettings},
         telegram::{BadSettings, HookRefused, Pauses, Telegram, TelegramSettings, Webhook},
     },
     config::{Chat, Config},
@@ -53,7 +53,8 @@ pub(super) fn of(
         found.all.push(telegram);
     }
     if let Some(chat) = chosen(DISCORD) {
-        found.all.push(Arc::new(Discord::new(discord(chat, doors), Arc::clone(files), Arc::clone(clock))));
+        let settings = settings_of(chat, doors);
+        found.all.push(Arc::new(Discord::new(settings, Arc::clone(files), Arc::clone(clock))));
     }
     Ok(found)
 }
@@ -95,7 +96,7 @@ fn telegram(chat: &Chat) -> TelegramSettings {
     }
 }
 
-fn discord(chat: &Chat, doors: &Doors) -> DiscordSettings {
+fn settings_of(chat: &Chat, doors: &Doors) -> DiscordSettings {
     let completer = Offers {
         channel: DISCORD,
         rules: chat.rules.clone(),
@@ -108,6 +109,7 @@ fn discord(chat: &Chat, doors: &Doors) -> DiscordSettings {
         gateway_url: chat.gateway_url.clone(),
         menu: MENU,
         completer: Some(Arc::new(completer)),
+        patience: discord::PATIENCE,
     }
 }
 

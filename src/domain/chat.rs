@@ -305,6 +305,8 @@ pub struct Post {
     pub content: Content,
     /// The same each time that it is posted, at most 25 characters: a platform that knows keys posts it once.
     pub key: String,
+    /// What came in and is answered by it, as [`Incoming::id`] names it: a platform may wait for this answer.
+    pub answers: Option<String>,
     /// The message that it answers, where the platform shows that.
     pub reply_to: Option<String>,
     /// Nobody's device makes a sound.

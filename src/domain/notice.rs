@@ -1,8 +1,8 @@
 //! Words for what Atoll says of its own accord.
 
 use super::{
-    budget::{Scope, WARN_PERCENT, Warning},
-    job::{Closed, Head, NewTask, Outcome},
+    budget::{Dimension, Scope, WARN_PERCENT, Warning},
+    job::{Closed, Entry, Head, NewTask, Outcome, Spent, Verbosity, Wait, words},
     outbound::Body,
 };
 
@@ -27,6 +27,43 @@ pub fn budget_warning(scope: Scope, Warning { dimension, used, cap }: Warning) -
         ),
         facts: Vec::new(),
     }
+}
+
+/// Where a coding job stands, for the message that shows it.
+pub fn task_stands(asked: &NewTask, head: &Head, spent: &Spent) -> Body {
+    let show = |dimension: Dimension| dimension.show(spent.amount.of(dimension));
+    let known = [
+        (TASK, Some(asked.id.to_string())),
+        ("Project", Some(asked.project.to_string())),
+        ("Branch", head.branch.clone()),
+        ("Changed", head.candidate.as_ref().map(|candidate| candidate.stat.clone())),
+        ("Why", Some(head.text.clone()).filter(|text| !text.is_empty())),
+        ("Spent", Some(format!("{}, {}", show(Dimension::Money), show(Dimension::Tokens)))),
+        ("Pull request", head.url.clone()),
+    ];
+    let facts = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    Body::Standing { task: asked.id.clone(), title: asked.title.clone(), state: head.state.clone(), facts }
+}
+
+/// What somebody is told of a coding job on its way, who wants to hear that much of it.
+pub fn task_goes_on(asked: &NewTask, entry: &Entry) -> Option<Body> {
+    let (least, title, body) = match entry {
+        Entry::Prepared { branch, .. } => (Verbosity::Verbose, format!("Works on {branch}"), String::new()),
+        Entry::EngineEnded { claim } => {
+            (Verbosity::Verbose, "The engine is through".to_owned(), words::plain_claim(claim))
+        }
+        Entry::Verified { runs, accepted } => {
+            let title = if *accepted { "Checked" } else { "Checks failed, and the engine is told" };
+            (Verbosity::Verbose, title.to_owned(), words::checks(runs))
+        }
+        Entry::EngineLost { why } => (Verbosity::Normal, "The engine fell".to_owned(), why.clone()),
+        Entry::Parked { wait: Wait::Isolation { why } } => {
+            (Verbosity::Normal, "The task waits".to_owned(), why.clone())
+        }
+        _ => return None,
+    };
+    let facts = vec![(TASK.to_owned(), asked.id.to_string())];
+    (asked.verbosity >= least).then_some(Body::Notice { title, body, facts })
 }
 
 /// The end of a coding job.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Millis,
     approval::{Approval, Status},
-    ids::{ApprovalId, ConversationId, InboundId, TurnId, UserId},
+    ids::{ApprovalId, ConversationId, InboundId, JobId, TurnId, UserId},
     message::FileRef,
     turn::Outcome,
 };
@@ -45,6 +45,17 @@ pub enum Body {
         body: String,
         /// Names and values that say more; a platform with cards shows them as one.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        facts: Vec<(String, String)>,
+    },
+    /// Where a coding task stands. In a chat one message shows that, and is changed as the task moves.
+    Standing {
+        /// The task.
+        task: JobId,
+        /// What it is called.
+        title: String,
+        /// Where it stands, in the word of its row.
+        state: String,
+        /// Names and values that say more.
         facts: Vec<(String, String)>,
     },
     /// Somebody unknown asks to be let in; owners are shown this.
@@ -127,6 +138,8 @@ pub struct Before {
     pub draft: Option<String>,
     /// The question, when the message is one.
     pub approval: Option<Approval>,
+    /// The platform's own name of what came in and is answered.
+    pub received: Option<String>,
     /// The platform's id of the first message that it answers.
     pub asked: Option<String>,
 }

@@ -3,7 +3,7 @@
 use super::{
     Millis,
     approval::{Approval, Status, Subject},
-    chat::{Button, Card, Content, Press, Tone, Way},
+    chat::{Button, Card, Content, Place, Press, Tone, Way},
     identity::is_group,
     markup::{Flavor, Part, parts},
     message::FileRef,
@@ -25,6 +25,15 @@ pub struct Topic {
     pub title: String,
 }
 
+/// Where a topic is told of, and what shows where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicPlace {
+    /// The thread, or the chat itself where there are none.
+    pub place: Place,
+    /// The platform's id of the message in the chat that shows where it stands.
+    pub head: Option<String>,
+}
+
 /// The task that a message in a group is about.
 pub fn topic(message: &NewOutbox, approval: Option<&Approval>) -> Option<Topic> {
     if !is_group(&message.conversation.user()) {
@@ -38,6 +47,29 @@ pub fn topic(message: &NewOutbox, approval: Option<&Approval>) -> Option<Topic> 
         _ => return None,
     };
     Some(Topic { title: format!("Task {id}"), id })
+}
+
+/// The message that shows where a task stands: what it is called, and a card.
+pub fn standing(title: &str, state: &str, facts: &[(String, String)], flavor: Flavor) -> Content {
+    let (words, tone) = match state {
+        "queued" => ("Waits for its turn", Tone::Plain),
+        "preparing" => ("Gets ready", Tone::Plain),
+        "running" => ("At work", Tone::Plain),
+        "verifying" => ("Is checked", Tone::Plain),
+        "committing" => ("Comes out", Tone::Plain),
+        "awaiting_approval" => ("Waits for your answer", Tone::Plain),
+        "pushing" | "requesting" => ("Is on its way", Tone::Plain),
+        "parked" => ("Waits", Tone::Plain),
+        "done" => ("Done", Tone::Good),
+        "unchanged" => ("Changed nothing", Tone::Good),
+        "rejected" => ("Rejected", Tone::Bad),
+        "failed" => ("Failed", Tone::Bad),
+        "cancelled" => ("Cancelled", Tone::Bad),
+        other => (other, Tone::Plain),
+    };
+    let said = parts(&format!("**{}**", plain(title)), flavor).into_iter().next();
+    let card = Card { title: words.to_owned(), fields: facts.to_vec(), tone };
+    Content { card: Some(card), ..said.map(content).unwrap_or_default() }
 }
 
 /// The message that a thread is opened under.
@@ -84,7 +116,7 @@ pub fn contents(body: &Body, approval: Option<&Approval>, flavor: Flavor) -> Vec
             }
             all
         }
-        Body::Decided { .. } | Body::Callback { .. } => Vec::new(),
+        Body::Decided { .. } | Body::Standing { .. } | Body::Callback { .. } => Vec::new(),
     }
 }
 
@@ -213,28 +245,30 @@ mod tests {
         Body::Answer { text: text.to_owned(), files: Vec::new(), outcome: Outcome::Answered }
     }
 
-    /// The most that Telegram takes, of what is sent with markup and without.
-    fn fits(content: &Content) -> bool {
+    /// The most that a platform takes, of what is sent with markup and without.
+    fn fits(content: &Content, flavor: Flavor) -> bool {
+        if flavor == Flavor::Discord {
+            return [&content.markup, &content.plain].iter().all(|words| words.chars().count() <= 2_000);
+        }
         let seen = visible(&content.markup).unwrap();
         seen.encode_utf16().count() <= 4_096 && content.plain.encode_utf16().count() <= 4_096
     }
 
     #[test]
     fn a_full_part_still_fits_when_it_is_marked() {
-        for one in ["a", "é", "<", "😀", "word ", "**b** ", "`c` ", "a\n\n", "[x](https://y.z/) "] {
-            let parts = contents(&answer(&one.repeat(5_000)), None, Flavor::Telegram);
-            assert!(parts.len() > 1, "{one}");
-            for part in contents(&answer(&one.repeat(5_000)), None, Flavor::Discord).into_iter().map(marked) {
-                assert!(part.plain.chars().count() <= 2_000 && part.markup.chars().count() <= 2_000, "{one}");
+        for (flavor, limit) in [(Flavor::Telegram, 4_096), (Flavor::Discord, 2_000)] {
+            for one in ["a", "é", "<", "😀", "word ", "**b** ", "`c` ", "a\n\n", "[x](https://y.z/) "] {
+                let parts = contents(&answer(&one.repeat(5_000)), None, flavor);
+                assert!(parts.len() > 1, "{one}");
+                for part in parts {
+                    let marked = marked(part.clone());
+                    assert!(marked.plain.starts_with(MARK) && marked.plain.ends_with(&part.plain));
+                    assert!(marked.markup.ends_with(&part.markup) && fits(&marked, flavor), "{one}");
+                }
             }
-            for part in parts {
-                let marked = marked(part.clone());
-                assert!(marked.plain.starts_with(MARK) && marked.plain.ends_with(&part.plain));
-                assert!(marked.markup.ends_with(&part.markup) && fits(&marked), "{one}");
-            }
+            let full = contents(&answer(&"a".repeat(5_000)), None, flavor).remove(0);
+            assert!(full.plain.len() + MARK.len() + 1 > limit - 16, "hardly anything is given away");
         }
-        let full = contents(&answer(&"a".repeat(5_000)), None, Flavor::Telegram).remove(0);
-        assert!(full.plain.len() + MARK.len() + 1 > 4_080, "hardly anything is given away");
     }
 
     proptest! {
@@ -242,8 +276,10 @@ mod tests {
         fn whatever_is_posted_a_second_time_fits(
             pieces in prop::collection::vec("[a-zé😀<&* `#>\\n-]{1,900}", 1..14),
         ) {
-            for part in contents(&answer(&pieces.concat()), None, Flavor::Telegram) {
-                prop_assert!(fits(&marked(part)));
+            for flavor in [Flavor::Telegram, Flavor::Discord] {
+                for part in contents(&answer(&pieces.concat()), None, flavor) {
+                    prop_assert!(fits(&marked(part), flavor));
+                }
             }
         }
     }

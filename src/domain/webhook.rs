@@ -180,9 +180,11 @@ fn of_row(row: &OutboxRow) -> Vec<(Kind, Event<'_>)> {
             vec![(Kind::Notification, Event::Notification { title, body, channel, conversation_id })]
         }
         // Questions are told as such, wherever and however often they are shown; a stranger's code is for owners alone.
-        Body::Approval { .. } | Body::Decided { .. } | Body::Pairing { .. } | Body::Callback { .. } => {
-            Vec::new()
-        }
+        Body::Approval { .. }
+        | Body::Decided { .. }
+        | Body::Standing { .. }
+        | Body::Pairing { .. }
+        | Body::Callback { .. } => Vec::new(),
     }
 }
 

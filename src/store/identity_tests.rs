@@ -197,6 +197,17 @@ fn whoever_is_sent_away_has_to_wait_for_a_day() {
 }
 
 #[test]
+fn whoever_was_let_in_meanwhile_gets_no_code() {
+    let (db, _folder) = open();
+    owner(&db);
+    pairings::ask(&db, 1, &stranger("p1", "BBBB2222", "66", 1), &platforms()).unwrap();
+    pairings::answer(&db, 1, &answer(WhichPairing::Id("p1".into()), true, 2)).unwrap();
+    // The same message again, looked at before they were let in and written after it.
+    assert!(pairings::ask(&db, 1, &stranger("p2", "CCCC2222", "66", 3), &platforms()).unwrap().is_empty());
+    assert_eq!(pairings::open(&db, 3).unwrap(), []);
+}
+
+#[test]
 fn a_pairing_that_is_too_old_lets_nobody_in() {
     let (db, _folder) = open();
     pairings::ask(&db, 1, &stranger("p1", "CCCC2222", "42", 0), &platforms()).unwrap();

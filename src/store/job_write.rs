@@ -8,6 +8,7 @@ use super::{
 };
 use crate::domain::{
     audit::Act,
+    chat::PLATFORMS,
     ids::{ConversationId, DEFAULT_CONVERSATION},
     job::{Entry, JobWrite, JobWritten, Outcome, Question, Task, Verbosity, callbacks},
     notice,
@@ -151,17 +152,21 @@ fn messages(db: &Connection, task: &Task, step: &JobWrite) -> Result<Vec<NewOutb
         preview: preview.clone(),
         expires_at: *expires_at,
     });
-    let ends = step.entries.iter().filter_map(|entry| match entry {
+    let told = step.entries.iter().filter_map(|entry| match entry {
         Entry::Ended { closed } if task.asked.verbosity != Verbosity::Quiet => {
             Some(notice::task_ended(&task.asked, &step.head, closed))
         }
-        _ => None,
+        entry => notice::task_goes_on(&task.asked, entry),
     });
-    let bodies: Vec<Body> = questions.chain(ends).collect();
-    if bodies.is_empty() {
+    let bodies: Vec<Body> = questions.chain(told).collect();
+    let moves = task.head.state != step.head.state;
+    if bodies.is_empty() && !moves {
         return Ok(Vec::new());
     }
     let conversation = heard_in(db, task)?;
+    // Only in a chat can a message be changed.
+    let stands = (moves && PLATFORMS.contains(&conversation.channel()))
+        .then(|| notice::task_stands(&task.asked, &step.head, &task.spent));
     let message = |body| NewOutbox {
         user: user.clone(),
         conversation: conversation.clone(),
@@ -169,5 +174,5 @@ fn messages(db: &Connection, task: &Task, step: &JobWrite) -> Result<Vec<NewOutb
         answers: Vec::new(),
         body,
     };
-    Ok(bodies.into_iter().map(message).collect())
+    Ok(stands.into_iter().chain(bodies).map(message).collect())
 }

@@ -244,6 +244,7 @@ fn stored_answer(message: OutboxRow) -> Option<StoredAnswer> {
         Body::Answer { text, files, outcome } => Some(StoredAnswer { id: message.id, text, files, outcome }),
         Body::Notice { .. }
         | Body::Approval { .. }
+        | Body::Standing { .. }
         | Body::Pairing { .. }
         | Body::Decided { .. }
         | Body::Callback { .. } => None,

@@ -23,7 +23,7 @@ use crate::domain::{
 const COLUMNS: &str = "id, channel, external_id, name, place, state, created_at, expires_at, decided_by";
 
 /// Gives a stranger a code, and tells them and all owners on these platforms. Nothing when they have one that holds,
-/// were sent away, were given too many, or too many others wait.
+/// were sent away, were let in meanwhile, were given too many, or too many others wait.
 ///
 /// # Errors
 /// When the store fails.
@@ -55,6 +55,10 @@ pub fn ask(db: &Connection, boot: i64, new: &NewPairing, platforms: &[String]) -
 fn may_ask(db: &Connection, new: &NewPairing) -> Result<bool> {
     let old = "DELETE FROM pairings WHERE channel = ?1 AND expires_at < ?2 AND created_at < ?2";
     execute(db, old, params![new.channel, new.now - AWAY_MS])?;
+    let sql = "SELECT count(*) FROM identities WHERE channel = ?1 AND external_id = ?2 AND admitted = 1";
+    if count(db, sql, params![new.channel, new.external])? > 0 {
+        return Ok(false);
+    }
     let sql = "SELECT count(*) FROM pairings WHERE channel = ?1 AND state = 'open' AND expires_at > ?2";
     if count(db, sql, params![new.channel, new.now])? >= MOST_OPEN {
         return Ok(false);

@@ -8,6 +8,7 @@ use crate::domain::{
     chat::Place,
     ids::{ApprovalId, ConversationId, InboundId},
     outbound::{Before, NewPost},
+    posting::TopicPlace,
 };
 
 /// Notes that a part was posted, or is about to be posted a second time.
@@ -44,7 +45,10 @@ pub fn before(
     let sql = "SELECT message FROM inbound
                WHERE id IN (SELECT value FROM json_each(?1)) AND message IS NOT NULL ORDER BY id LIMIT 1";
     let asked = row(db, sql, [to_json(&answers)?], |row| Ok(row.get(0)?))?;
-    Ok(Before { parts, draft, approval, asked })
+    let sql = "SELECT external_id FROM inbound WHERE id = ?1";
+    let received = answers.first().map(|first| row(db, sql, [first.as_str()], |row| Ok(row.get(0)?)));
+    let received = received.transpose()?.flatten().flatten();
+    Ok(Before { parts, draft, approval, asked, received })
 }
 
 /// Notes the message that shows an answer while it grows.
@@ -73,23 +77,33 @@ pub fn drop_draft(db: &Connection, inbound: &InboundId) -> Result<Option<String>
     row(db, sql, [inbound.as_str()], |row| Ok(row.get(0)?))
 }
 
-/// The thread about a topic of a conversation.
+/// Where a topic of a conversation is told of.
 ///
 /// # Errors
 /// When the store fails.
-pub fn thread(db: &Connection, conversation: &ConversationId, topic: &str) -> Result<Option<Place>> {
-    let sql = "SELECT chat, thread FROM threads WHERE conversation_id = ?1 AND topic = ?2";
-    row(db, sql, [conversation.as_str(), topic], |row| Ok(Place { chat: row.get(0)?, thread: row.get(1)? }))
+pub fn topic(db: &Connection, conversation: &ConversationId, topic: &str) -> Result<Option<TopicPlace>> {
+    let sql = "SELECT chat, thread, head FROM threads WHERE conversation_id = ?1 AND topic = ?2";
+    row(db, sql, [conversation.as_str(), topic], |row| {
+        let place = Place { chat: row.get(0)?, thread: row.get(1)? };
+        Ok(TopicPlace { place, head: row.get(2)? })
+    })
 }
 
-/// Notes the thread about a topic of a conversation.
+/// Notes where a topic of a conversation is told of.
 ///
 /// # Errors
 /// When the store fails.
-pub fn open_thread(db: &Connection, conversation: &ConversationId, topic: &str, place: &Place) -> Result<()> {
-    let sql = "INSERT INTO threads (conversation_id, topic, chat, thread) VALUES (?1, ?2, ?3, ?4)
-               ON CONFLICT (conversation_id, topic) DO UPDATE SET chat = excluded.chat, thread = excluded.thread";
-    execute(db, sql, params![conversation.as_str(), topic, place.chat, place.thread])?;
+pub fn open_topic(
+    db: &Connection,
+    conversation: &ConversationId,
+    topic: &str,
+    at: &TopicPlace,
+) -> Result<()> {
+    let sql = "INSERT INTO threads (conversation_id, topic, chat, thread, head) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (conversation_id, topic)
+               DO UPDATE SET chat = excluded.chat, thread = excluded.thread, head = excluded.head";
+    let TopicPlace { place, head } = at;
+    execute(db, sql, params![conversation.as_str(), topic, place.chat, place.thread, head])?;
     Ok(())
 }
 

@@ -244,6 +244,7 @@ impl Follow {
                 Body::Answer { text, files, outcome } => self.answer(row.id, text, files, *outcome).await,
                 Body::Notice { .. }
                 | Body::Approval { .. }
+                | Body::Standing { .. }
                 | Body::Pairing { .. }
                 | Body::Decided { .. }
                 | Body::Callback { .. } => Ok(Next::More),

@@ -4,9 +4,9 @@ use rusqlite::Connection;
 
 use crate::{
     domain::{
-        chat::Place,
         ids::{ConversationId, InboundId},
         outbound::Before,
+        posting::TopicPlace,
     },
     store::{self, posts},
 };
@@ -18,8 +18,8 @@ write_op!(RecordDraft -> (), |_| "record_draft", |op, db, _boot| {
     posts::draft(db, &op.inbound, &op.conversation, &op.message, op.now)
 });
 write_op!(DropDraft -> Option<String>, |_| "drop_draft", |op, db, _boot| posts::drop_draft(db, &op.inbound));
-write_op!(OpenThread -> (), |_| "open_thread", |op, db, _boot| {
-    posts::open_thread(db, &op.conversation, &op.topic, &op.place)
+write_op!(OpenTopic -> (), |_| "open_topic", |op, db, _boot| {
+    posts::open_topic(db, &op.conversation, &op.topic, &op.at)
 });
 read_op!(BeforePost -> Before, |op, db| {
     posts::before(db, op.outbox, &op.answers, op.approval.as_ref())
@@ -27,4 +27,4 @@ read_op!(BeforePost -> Before, |op, db| {
 read_op!(StaleDrafts -> Vec<(InboundId, ConversationId, String)>, |op, db| {
     posts::stale_drafts(db, &op.channel)
 });
-read_op!(ThreadOf -> Option<Place>, |op, db| posts::thread(db, &op.conversation, &op.topic));
+read_op!(TopicOf -> Option<TopicPlace>, |op, db| posts::topic(db, &op.conversation, &op.topic));

@@ -80,12 +80,15 @@ fn joined(user: &UserId, role: &str, (memories, schedules): (usize, usize)) -> S
     text
 }
 
+/// Tells what came of a code: a platform that waits for an answer at once, others with a message.
 async fn tell(desk: &Desk, incoming: &Incoming, user: &UserId, text: &str) -> Result<Receipt, NotNow> {
+    let is_waited_for = matches!(incoming.event, Event::Command { token: Some(_), .. });
     let notice = identity::notice(desk.channel(), &incoming.place, user, "Linked", text);
     let Ok(notice) = notice else { return Ok(Receipt::Ignored) };
     let once = Some((desk.channel().to_owned(), incoming.id.clone()));
-    let post = PostNotice { notices: vec![notice], once, now: desk.kit.clock.now() };
+    let notices = if is_waited_for { Vec::new() } else { vec![notice] };
+    let post = PostNotice { notices, once, now: desk.kit.clock.now() };
     let rows = desk.kit.doors.post.ask(post).await.map_err(|error: DbError| NotNow(error.to_string()))?;
     hand_over(desk, rows).await;
-    Ok(Receipt::Taken)
+    Ok(if is_waited_for { Receipt::Said(text.to_owned()) } else { Receipt::Taken })
 }

@@ -19,7 +19,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    domain::chat::{Failure, Receipt},
+    domain::chat::{Content, Failure, Receipt},
     ports::platform::Typing,
 };
 
@@ -29,6 +29,10 @@ const SOON: Duration = Duration::from_secs(2);
 const OFFER: Duration = Duration::from_millis(2_000);
 /// Discord's number for an interaction that has its answer.
 const ANSWERED: u64 = 40_060;
+/// What is said to a command that came before.
+const KNOWN: &str = "I have this already.";
+/// What stands in the place of an answer that does not come soon.
+const LATER: &str = "This takes a while. The answer comes by itself.";
 
 /// Answers a command.
 pub(super) async fn command(
@@ -39,15 +43,22 @@ pub(super) async fn command(
 ) {
     let early = timeout_at(Instant::now() + SOON, &mut receipt).await;
     let is_early = early.is_ok();
-    if !is_early || matches!(early, Ok(Ok(Receipt::Taken | Receipt::Known))) {
-        let promised = respond(&shared, id, &webhook, &send::promise()).await;
-        if let Err(fault) = &promised
-            && fault.code != ANSWERED
-        {
-            // Too late, perhaps: what is posted goes out by itself.
-            tracing::debug!(failure = %fault.failure, "a command's answer could not be promised");
-            settle(&shared, id);
-            return;
+    let first = match &early {
+        Err(_) | Ok(Ok(Receipt::Taken)) => Some(send::promise()),
+        // Its answer was promised before, or is given by itself: nothing would keep another promise.
+        Ok(Ok(Receipt::Known)) => Some(send::said(KNOWN)),
+        Ok(_) => None,
+    };
+    if let Some(first) = first {
+        match respond(&shared, id, &webhook, &first).await {
+            Ok(()) if matches!(early, Ok(Ok(Receipt::Known))) => return settle(&shared, id),
+            Ok(()) => {}
+            Err(fault) if fault.code == ANSWERED => {}
+            Err(fault) => {
+                // Too late, perhaps: what is posted goes out by itself.
+                tracing::debug!(failure = %fault.failure, "a command's answer could not be promised");
+                return settle(&shared, id);
+            }
         }
     }
     let receipt = match early {
@@ -59,7 +70,7 @@ pub(super) async fn command(
             shared.known().promised(id);
             shared.promises.notify_waiters();
             shared.moved.notify_one();
-            return;
+            return keep(&shared, id, &webhook).await;
         }
         Ok(Receipt::Said(words)) if is_early => {
             log(respond(&shared, id, &webhook, &send::said(&words)).await);
@@ -72,6 +83,27 @@ pub(super) async fn command(
         Ok(Receipt::Ignored) | Err(_) => {}
     }
     settle(&shared, id);
+}
+
+/// Waits for the post that gives a promised answer. When none comes, a word takes its place, so that nobody sees the bot
+/// think for a quarter of an hour; the answer is then posted by itself.
+pub(super) async fn keep(shared: &Shared, id: u64, webhook: &Webhook) {
+    tokio::time::sleep(shared.settings.patience).await;
+    if !shared.known().give_up(id) {
+        return;
+    }
+    shared.moved.notify_one();
+    let words = send::answer(&Content { markup: LATER.into(), ..Content::default() }, None);
+    let Ok(words) = words else { return };
+    let call = Call::new("PATCH /webhooks/messages/@original", original(webhook), webhook.application);
+    let call = call.bare().json(&words);
+    // To give it twice changes nothing.
+    match shared.rest.text(&call).await {
+        Err(Fault { failure: Failure::Later(_) | Failure::Unknown(_), .. }) => {
+            log(shared.rest.text(&call).await.map(drop));
+        }
+        other => log(other.map(drop)),
+    }
 }
 
 /// Answers a pressed button: with words for one person, or so that nothing is shown.

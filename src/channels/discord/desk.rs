@@ -102,6 +102,10 @@ pub(super) async fn take_all(
         fetches: Arc::new(Semaphore::new(FETCHES)),
         pending: 0,
     };
+    for (id, webhook) in desk.shared.known().open_promises() {
+        let shared = Arc::clone(&desk.shared);
+        desk.answers.push(Box::pin(async move { answer::keep(&shared, id, &webhook).await }));
+    }
     loop {
         tokio::select! {
             biased;
@@ -243,7 +247,11 @@ impl Desk {
                 channel
             }),
             Work::Incoming(ticket, incoming, told) => Box::pin(async move {
+                let (group, asked) = (incoming.group, interaction(&incoming));
                 let receipt = take(&shared, &sink, *incoming).await;
+                if let (Some(channel), Some(message), true) = (channel, asked, receipt != Receipt::Ignored) {
+                    shared.known().saw(&Seen { channel, message, group }, true);
+                }
                 if let Some(told) = told {
                     // Whoever wanted to know may be gone.
                     let _ = told.send(receipt);
@@ -265,6 +273,11 @@ impl Desk {
     }
 }
 
+/// The id of a command or a pressed button. Like a message's it says when it was: later messages are after it.
+fn interaction(incoming: &Incoming) -> Option<u64> {
+    incoming.id.strip_prefix('i')?.parse().ok()
+}
+
 /// Takes a message, and notes that it was.
 pub(super) async fn message(shared: &Shared, sink: &Arc<dyn Sink>, arrived: Arrived) {
     let Arrived { channel, message, own, group, incoming } = arrived;
@@ -276,7 +289,8 @@ pub(super) async fn message(shared: &Shared, sink: &Arc<dyn Sink>, arrived: Arri
     if own {
         known.said(channel, message);
     }
-    known.saw(&Seen { channel, message, group }, matters);
+    // Where the bot speaks it may be answered.
+    known.saw(&Seen { channel, message, group }, matters || own);
 }
 
 /// Offers something until it is taken.

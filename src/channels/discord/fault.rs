@@ -21,6 +21,8 @@ pub(super) fn failure(status: u16, body: &Value) -> Failure {
         ),
         (_, 10_003 | 50_001 | 50_007 | 50_278) => Failure::NoChat(said),
         (_, 10_008 | 10_015 | 10_062 | 50_083) => Failure::NoMessage(said),
+        // A form that Discord does not take: the words, or the card.
+        (400, 50_035) => Failure::Markup(said),
         (413, _) | (_, 40_005) => Failure::TooLarge(said),
         // Too many edits of an old message; busy.
         (_, 30_046 | 130_000) | (408 | 500.., _) => Failure::Later(said),
@@ -91,7 +93,7 @@ mod tests {
         let body = json!({"code": 50035, "message": "Invalid Form Body", "errors": {
             "embeds": {"0": {"fields": {"2": {"value": {"_errors": [{"code": "X", "message": "Must be 1024 or fewer."}]}}}}}
         }});
-        let Failure::Refused(words) = failure(400, &body) else { panic!("not refused") };
+        let Failure::Markup(words) = failure(400, &body) else { panic!("not refused") };
         let wanted =
             "Invalid Form Body (Discord's error 50035): embeds.0.fields.2.value: Must be 1024 or fewer.";
         assert_eq!(words, wanted);

@@ -49,9 +49,12 @@ struct Owed {
 }
 
 impl Owed {
+    fn webhook(&self) -> Webhook {
+        Webhook { application: self.application, token: Secret::new(self.token.clone()) }
+    }
+
     fn answer(&self, fresh: bool) -> Claim {
-        let webhook = Webhook { application: self.application, token: Secret::new(self.token.clone()) };
-        Claim::Answer { interaction: self.interaction, webhook, fresh }
+        Claim::Answer { interaction: self.interaction, webhook: self.webhook(), fresh }
     }
 }
 
@@ -243,14 +246,17 @@ impl Known {
         self.owed.retain(|owed| owed.interaction != interaction);
     }
 
-    /// The interaction that a post in this channel is the answer to: the one that it was before, or the oldest.
-    pub(super) fn claim(&mut self, channel: u64, key: &str, now: Millis) -> Claim {
+    /// The interaction that a post in this channel is the answer to: the one that it was before, or the one that it
+    /// answers.
+    pub(super) fn claim(&mut self, channel: u64, key: &str, answers: Option<u64>, now: Millis) -> Claim {
         self.owed.retain(|owed| owed.until > now);
         let mine = |owed: &&mut Owed| owed.key.as_deref() == Some(key);
         if let Some(owed) = self.owed.iter_mut().find(mine) {
             return owed.answer(false);
         }
-        let free = |owed: &&mut Owed| owed.channel == channel && owed.key.is_none();
+        let free = |owed: &&mut Owed| {
+            owed.channel == channel && owed.key.is_none() && Some(owed.interaction) == answers
+        };
         match self.owed.iter_mut().find(free) {
             None => Claim::None,
             Some(owed) if !owed.promised => Claim::Soon,
@@ -259,6 +265,19 @@ impl Known {
                 owed.answer(true)
             }
         }
+    }
+
+    /// Answers that were promised and that no post gives yet.
+    pub(super) fn open_promises(&self) -> Vec<(u64, Webhook)> {
+        let open = self.owed.iter().filter(|owed| owed.promised && owed.key.is_none());
+        open.map(|owed| (owed.interaction, owed.webhook())).collect()
+    }
+
+    /// Gives up on the answer to an interaction; false when a post gives it, or none is owed.
+    pub(super) fn give_up(&mut self, interaction: u64) -> bool {
+        let before = self.owed.len();
+        self.owed.retain(|owed| owed.interaction != interaction || owed.key.is_some());
+        self.owed.len() < before
     }
 
     /// The post is not the answer after all.
@@ -321,21 +340,29 @@ mod tests {
     #[test]
     fn one_post_answers_one_interaction_and_is_known_again() {
         let mut known = Known::new(7);
-        assert_eq!(known.claim(5, "k1", 0), Claim::None);
+        assert_eq!(known.claim(5, "k1", Some(1), 0), Claim::None);
         assert!(known.owe(1, &webhook(), 5, 0));
         assert!(!known.owe(1, &webhook(), 5, 1), "the same interaction again");
-        assert_eq!(known.claim(5, "k1", 0), Claim::Soon);
+        assert_eq!(known.claim(5, "k1", Some(1), 0), Claim::Soon);
         known.promised(1);
-        assert_eq!(known.claim(6, "k1", 0), Claim::None, "in another channel");
+        assert_eq!(known.claim(6, "k1", Some(1), 0), Claim::None, "in another channel");
+        assert_eq!(known.claim(5, "k0", None, 0), Claim::None, "it answers nothing");
+        assert_eq!(known.claim(5, "k0", Some(2), 0), Claim::None, "it answers something else");
         let answer = |fresh| Claim::Answer { interaction: 1, webhook: webhook(), fresh };
-        assert_eq!(known.claim(5, "k1", 0), answer(true));
-        assert_eq!(known.claim(5, "k1", 0), answer(false));
-        assert_eq!(known.claim(5, "k2", 0), Claim::None);
+        assert_eq!(known.claim(5, "k1", Some(1), 0), answer(true));
+        assert!(known.open_promises().is_empty() && !known.give_up(1), "a post gives it");
+        assert_eq!(known.claim(5, "k1", Some(1), 0), answer(false));
+        assert_eq!(known.claim(5, "k2", Some(1), 0), Claim::None);
         let mut again = Known::new(7);
         again.read(&known.position(None, 0)).unwrap();
-        assert_eq!(again.claim(5, "k1", 0), answer(false), "after a restart");
+        assert_eq!(again.claim(5, "k1", Some(1), 0), answer(false), "after a restart");
         known.disclaim(1);
-        assert_eq!(known.claim(5, "k2", 0), answer(true));
-        assert_eq!(known.claim(5, "k2", ANSWERED_WITHIN), Claim::None, "too late");
+        assert_eq!(known.claim(5, "k2", Some(1), 0), answer(true));
+        assert_eq!(known.claim(5, "k2", Some(1), ANSWERED_WITHIN), Claim::None, "too late");
+        assert!(known.owe(2, &webhook(), 5, 0));
+        assert_eq!(known.open_promises(), []);
+        known.promised(2);
+        assert_eq!(known.open_promises(), [(2, webhook())]);
+        assert!(known.give_up(2) && !known.give_up(2));
     }
 }

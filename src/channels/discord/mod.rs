@@ -67,6 +67,9 @@ const REFUSED: u64 = 600_000;
 /// Longest wait for the last position when listening ends.
 const LAST: Duration = Duration::from_secs(2);
 
+/// The usual patience.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How Discord is reached.
 #[derive(Clone)]
 pub struct DiscordSettings {
@@ -80,6 +83,8 @@ pub struct DiscordSettings {
     pub menu: &'static [CommandSpec],
     /// Knows what may be typed behind them.
     pub completer: Option<Arc<dyn Completer>>,
+    /// How long a command that was taken may wait for its answer before a word stands in its place.
+    pub patience: Duration,
 }
 
 /// The adapter.

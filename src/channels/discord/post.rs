@@ -44,7 +44,7 @@ struct Opened {
 pub(super) async fn post(shared: &Shared, post: &Post) -> Result<String, Failure> {
     let channel = channel(&post.place)?;
     let upload = post.content.file.as_ref().map(|file| Upload::new(file, &shared.files)).transpose()?;
-    if let Some((interaction, webhook)) = claim(shared, channel, &post.key).await {
+    if let Some((interaction, webhook)) = claim(shared, channel, post).await {
         match answer(shared, &webhook, &post.content, upload.clone()).await {
             Ok(id) => return Ok(id),
             // Another time it goes the same way.
@@ -53,6 +53,7 @@ pub(super) async fn post(shared: &Shared, post: &Post) -> Result<String, Failure
                 | Failure::Later(_)
                 | Failure::Unknown(_)
                 | Failure::NoToken(_)
+                | Failure::Markup(_)
                 | Failure::TooLarge(_)),
             ) => return Err(failure),
             Err(failure) => {
@@ -76,13 +77,14 @@ pub(super) async fn post(shared: &Shared, post: &Post) -> Result<String, Failure
 
 /// The answer that is owed here, when this post is the one to give it. That it is must be stored before it is given:
 /// after a fall it is given the same way again, which changes nothing, instead of being posted a second time.
-async fn claim(shared: &Shared, channel: u64, key: &str) -> Option<(u64, Webhook)> {
+async fn claim(shared: &Shared, channel: u64, post: &Post) -> Option<(u64, Webhook)> {
+    let answers = post.answers.as_deref().and_then(|came| came.strip_prefix('i')).and_then(send::number);
     let until = Instant::now() + PROMISE;
     loop {
         let news = shared.promises.notified();
         tokio::pin!(news);
         news.as_mut().enable();
-        let claim = shared.known().claim(channel, key, shared.clock.now());
+        let claim = shared.known().claim(channel, &post.key, answers, shared.clock.now());
         match claim {
             Claim::None => return None,
             Claim::Answer { interaction, webhook, fresh: false } => return Some((interaction, webhook)),

@@ -27,8 +27,8 @@ const FIELDS: usize = 25;
 const NAME: usize = 256;
 const VALUE: usize = 1_024;
 const CARD: usize = 6_000;
-/// Longest words that are said to one person alone, in characters.
-const SAID: usize = 2_000;
+/// Longest words of a message, in characters.
+const WORDS: usize = 2_000;
 /// Longest name of a thread, in characters.
 const THREAD: usize = 100;
 
@@ -39,10 +39,11 @@ pub(super) fn message(post: &Post, channel: u64, file: Option<&str>) -> Result<C
         .allowed_mentions(CreateAllowedMentions::new())
         .nonce(Nonce::String(nonce(&post.key)?))
         .enforce_nonce(true);
-    if !content.markup.is_empty() {
-        message = message.content(&content.markup);
+    let (words, card) = words(content);
+    if !words.is_empty() {
+        message = message.content(words);
     }
-    if let Some(card) = &content.card {
+    if let Some(card) = card {
         message = message.embed(embed(card));
     }
     let rows = rows(&content.buttons)?;
@@ -65,21 +66,21 @@ pub(super) fn message(post: &Post, channel: u64, file: Option<&str>) -> Result<C
 
 /// A message as it shall be now. Files stay as they are.
 pub(super) fn edit(content: &Content) -> Result<EditMessage, Failure> {
-    let embeds = content.card.iter().map(embed).collect();
+    let (words, card) = words(content);
     Ok(EditMessage::new()
         .allowed_mentions(CreateAllowedMentions::new())
-        .content(&content.markup)
-        .embeds(embeds)
+        .content(words)
+        .embeds(card.into_iter().map(embed).collect())
         .components(rows(&content.buttons)?))
 }
 
 /// A message as the answer that an interaction was promised.
 pub(super) fn answer(content: &Content, file: Option<&str>) -> Result<EditInteractionResponse, Failure> {
-    let embeds: Vec<CreateEmbed> = content.card.iter().map(embed).collect();
+    let (words, card) = words(content);
     let mut answer = EditInteractionResponse::new()
         .allowed_mentions(CreateAllowedMentions::new())
-        .content(&content.markup)
-        .embeds(embeds)
+        .content(words)
+        .embeds(card.into_iter().map(embed).collect())
         .components(rows(&content.buttons)?);
     if let Some(name) = file {
         answer = answer.new_attachment(CreateAttachment::bytes(Vec::new(), name));
@@ -89,14 +90,14 @@ pub(super) fn answer(content: &Content, file: Option<&str>) -> Result<EditIntera
 
 /// Only who did it sees this.
 pub(super) fn said(words: &str) -> CreateInteractionResponse {
-    let words = clipped(words, SAID);
+    let words = clipped(words, WORDS);
     let response = CreateInteractionResponseMessage::new().content(words).ephemeral(true);
     CreateInteractionResponse::Message(response.allowed_mentions(CreateAllowedMentions::new()))
 }
 
 /// The same, when something was promised before.
 pub(super) fn said_after(words: &str) -> CreateInteractionResponseFollowup {
-    let response = CreateInteractionResponseFollowup::new().content(clipped(words, SAID)).ephemeral(true);
+    let response = CreateInteractionResponseFollowup::new().content(clipped(words, WORDS)).ephemeral(true);
     response.allowed_mentions(CreateAllowedMentions::new())
 }
 
@@ -176,6 +177,20 @@ fn embed(card: &Card) -> CreateEmbed {
     embed
 }
 
+/// The words of a message and its card. Without markup the plain words go out, and the card among them: one of them was
+/// refused.
+fn words(content: &Content) -> (String, Option<&Card>) {
+    if !content.markup.is_empty() || content.plain.is_empty() {
+        return (content.markup.clone(), content.card.as_ref());
+    }
+    let mut words = content.plain.clone();
+    if let Some(card) = &content.card {
+        words.push_str(&format!("\n\n{}", card.title));
+        card.fields.iter().for_each(|(name, value)| words.push_str(&format!("\n{name}: {value}")));
+    }
+    (clipped(&words, WORDS), None)
+}
+
 /// Words where there must be some.
 fn filled(words: &str, most: usize) -> String {
     if words.trim().is_empty() { "–".into() } else { clipped(words, most) }
@@ -198,7 +213,7 @@ mod tests {
 
     fn post(content: Content) -> Post {
         let place = Place { chat: "42".into(), thread: None };
-        Post { place, content, key: "k1".into(), reply_to: Some("9".into()), silent: true }
+        Post { place, content, key: "k1".into(), answers: None, reply_to: Some("9".into()), silent: true }
     }
 
     fn button(data: &str) -> Button {
@@ -266,5 +281,25 @@ mod tests {
             let total = count(&value["title"]) + parts.map(|(name, value)| name + value).sum::<usize>();
             prop_assert!(total <= 6_000 && fields.len() <= 25);
         }
+    }
+
+    #[test]
+    fn without_markup_the_plain_words_go_out_with_what_the_card_says() {
+        let card =
+            Card { title: "Done".into(), fields: vec![("Task".into(), "7x3".into())], tone: Tone::Good };
+        let content = Content { plain: "It is *done*".into(), card: Some(card), ..Content::default() };
+        let value = serde_json::to_value(message(&post(content.clone()), 42, None).unwrap()).unwrap();
+        assert_eq!(value["content"], "It is *done*\n\nDone\nTask: 7x3");
+        assert_eq!(value["embeds"], json!([]));
+        for value in [
+            serde_json::to_value(edit(&content).unwrap()).unwrap(),
+            serde_json::to_value(answer(&content, None).unwrap()).unwrap(),
+        ] {
+            assert_eq!(value["content"], "It is *done*\n\nDone\nTask: 7x3");
+            assert_eq!(value["embeds"], json!([]));
+        }
+        let marked = Content { markup: "**x**".into(), ..content };
+        let value = serde_json::to_value(edit(&marked).unwrap()).unwrap();
+        assert_eq!((&value["content"], value["embeds"].as_array().unwrap().len()), (&json!("**x**"), 1));
     }
 }

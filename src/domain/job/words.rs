@@ -117,7 +117,7 @@ pub fn question(
 }
 
 /// The checks of a project, and how each went.
-fn checks(runs: &[VerifyRun]) -> String {
+pub fn checks(runs: &[VerifyRun]) -> String {
     if runs.is_empty() {
         return "Checks: the project has none.\n".to_owned();
     }

@@ -16,26 +16,22 @@ pub enum Flavor {
 }
 
 /// UTF-16 units that a message of Telegram may have after its entities were parsed.
-const TELEGRAM_MOST: usize = 4096;
-/// What is kept free in a message, for words that are put before a part which is posted a second time.
-const MARK_ROOM: usize = 48;
-/// What a part may take of its units.
-const TELEGRAM_LIMIT: usize = TELEGRAM_MOST - MARK_ROOM;
+const TELEGRAM_LIMIT: usize = 4096;
 /// Bytes of HTML in one message; Telegram's own server refuses more than 32 768 before it parses them.
 const TELEGRAM_BYTES: usize = 30_000;
 /// Entities that Telegram keeps in one message; formatting after them is dropped, the address of a link with it.
 const TELEGRAM_ENTITIES: usize = 100;
 /// Code points that a message of Discord may have, markers counted.
-const DISCORD_MOST: usize = 2000;
-/// What a part may take of them.
-const DISCORD_LIMIT: usize = DISCORD_MOST - MARK_ROOM;
+const DISCORD_LIMIT: usize = 2000;
+/// What a part leaves free of a limit, for words that are put before one which is posted a second time.
+const MARK_ROOM: usize = 48;
 
 impl Flavor {
-    /// The most that one message holds, in what [`Flavor::size`] counts.
+    /// The most that a part may take of what one message holds, in what [`Flavor::size`] counts.
     pub(super) fn limit(self) -> Option<usize> {
         match self {
-            Self::Telegram => Some(TELEGRAM_LIMIT),
-            Self::Discord => Some(DISCORD_LIMIT),
+            Self::Telegram => Some(TELEGRAM_LIMIT - MARK_ROOM),
+            Self::Discord => Some(DISCORD_LIMIT - MARK_ROOM),
             Self::Plain => None,
         }
     }

@@ -20,12 +20,14 @@ CREATE TABLE drafts (
     at              INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Threads that were opened for what is long, so that a channel is not full of it: by what they are about.
+-- Where long things are told of, by what they are about: in threads, so that a channel is not full of them. `head` is the
+-- message in the conversation's own chat that shows where the thing stands.
 CREATE TABLE threads (
     conversation_id TEXT NOT NULL,
     topic           TEXT NOT NULL,
     chat            TEXT NOT NULL,
     thread          TEXT,
+    head            TEXT,
     PRIMARY KEY (conversation_id, topic)
 ) STRICT, WITHOUT ROWID;
 

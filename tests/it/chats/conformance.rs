@@ -346,10 +346,12 @@ async fn help_says_the_same_everywhere() {
     let (api, terminal) = (ApiStand::start(), TerminalStand::start());
     let model = MockModel::instant("no");
     let keys = format!("{}, {}", telegram.keys(&["ann"]), discord.keys(&["ann"]));
-    (api.keys(&["ann"]), terminal.keys(&["ann"]));
+    api.keys(&["ann"]);
+    terminal.keys(&["ann"]);
     let site = Site::new(&with_model(&model, &format!("channels: {{{keys}}}")));
     let server = start(&site, &discord, &[]).await;
-    (api.meets(&site, &server), terminal.meets(&site, &server));
+    api.meets(&site, &server);
+    terminal.meets(&site, &server);
     async fn help<S: Stand>(stand: &S) -> String {
         stand.say("ann", "/help");
         until("help", async || stand.texts("ann").concat().contains("/verbosity")).await;

@@ -121,7 +121,10 @@ impl Stand for FakeTelegram {
     }
 
     fn faults(&self) -> Vec<String> {
-        self.refused()
+        // What was shown of a slow answer may be all of it: the last edit changes nothing then.
+        let mut refused = self.refused();
+        refused.retain(|refusal| !refusal.contains("message is not modified"));
+        refused
     }
 
     fn calls(&self) -> usize {

@@ -8,7 +8,7 @@ use atoll::{
 };
 use futures_util::TryStreamExt;
 
-use super::kit::{Bot, Taker, at, button, post, words};
+use super::kit::{Bot, Taker, answer, at, button, post, words};
 use crate::support::{
     discord::{FakeDiscord, Trouble},
     until,
@@ -22,7 +22,7 @@ async fn a_command_gets_its_answer_where_discord_waits_for_it() {
     let interaction = fake.slash(room, "ann", "reject", &[("reason", "too risky now"), ("id", "a1")]);
     bot.hears(&["/reject a1 too risky now"]).await;
     // The answer may be there before Discord knows that one follows.
-    let id = bot.discord.post(post(room, "k1", "rejected")).await.unwrap();
+    let id = bot.discord.post(answer(room, "k1", "rejected", interaction)).await.unwrap();
     assert_eq!(fake.answered(interaction), Some(5));
     let shown = fake.messages(room);
     assert_eq!((shown.len(), shown[0].content.as_str(), shown[0].thinking), (1, "rejected", false));
@@ -91,7 +91,7 @@ async fn what_takes_long_is_promised_first() {
     until("nothing is left for the stranger", async || fake.messages(rooms[2]).is_empty()).await;
     assert_eq!(fake.messages(rooms[0]), []);
     until("it is taken", async || bot.taker.words().contains(&"/help".to_owned())).await;
-    bot.discord.post(post(rooms[1], "k1", "help is near")).await.unwrap();
+    bot.discord.post(answer(rooms[1], "k1", "help is near", taken)).await.unwrap();
     assert_eq!(fake.messages(rooms[1]).len(), 1);
     assert_eq!(fake.bot_says(rooms[1]), ["help is near"]);
     bot.stop().await;
@@ -106,7 +106,7 @@ async fn an_answer_that_cannot_be_given_there_is_posted_by_itself() {
     let interaction = fake.slash(channel, "ann", "help", &[]);
     until("an answer is promised", async || fake.answered(interaction) == Some(5)).await;
     fake.trouble("PATCH", "@original", Trouble::Status(404), 1);
-    bot.discord.post(post(channel, "k1", "help")).await.unwrap();
+    bot.discord.post(answer(channel, "k1", "help", interaction)).await.unwrap();
     assert_eq!(fake.bot_says(channel), ["help"]);
     assert_eq!(fake.calls("POST /channels").len(), 1);
     bot.stop().await;
@@ -118,9 +118,9 @@ async fn an_acknowledgement_whose_answer_is_lost_is_not_made_twice() {
     let bot = Bot::up(&fake, &Taker::willing()).await;
     let channel = fake.dm_channel("ann");
     fake.trouble("POST", "/callback", Trouble::LoseAnswer, 1);
-    fake.slash(channel, "ann", "help", &[]);
+    let interaction = fake.slash(channel, "ann", "help", &[]);
     bot.hears(&["/help"]).await;
-    bot.discord.post(post(channel, "k1", "help")).await.unwrap();
+    bot.discord.post(answer(channel, "k1", "help", interaction)).await.unwrap();
     assert_eq!(fake.messages(channel).len(), 1);
     assert_eq!(fake.bot_says(channel), ["help"]);
     bot.stop().await;
@@ -163,6 +163,61 @@ async fn words_are_offered_while_somebody_types() {
     until("words are offered", async || fake.answered(typing) == Some(8)).await;
     assert_eq!(fake.offered(typing), ["app", "apple"]);
     assert!(bot.taker.taken().is_empty());
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_answer_is_given_to_the_command_that_it_answers() {
+    let fake = FakeDiscord::start();
+    let bot = Bot::up(&fake, &Taker::willing()).await;
+    let room = fake.guild_channel();
+    let first = fake.slash(room, "ann", "cost", &[]);
+    let second = fake.slash(room, "bob", "help", &[]);
+    for interaction in [first, second] {
+        until("an answer is promised", async || fake.answered(interaction) == Some(5)).await;
+    }
+    // What has nothing to do with them, then the answers in another order.
+    bot.discord.post(post(room, "k1", "a task has ended")).await.unwrap();
+    bot.discord.post(answer(room, "k2", "help for bob", second)).await.unwrap();
+    bot.discord.post(answer(room, "k3", "3 euro for ann", first)).await.unwrap();
+    assert_eq!(fake.bot_says(room), ["3 euro for ann", "help for bob", "a task has ended"]);
+    assert_eq!(fake.calls("POST /channels").len(), 1);
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_promise_that_nothing_keeps_is_ended_with_a_word_also_after_a_restart() {
+    let fake = FakeDiscord::start();
+    let taker = Taker::willing();
+    let bot = Bot::up(&fake, &taker).await;
+    let (here, there) = (fake.dm_channel("ann"), fake.dm_channel("bob"));
+    let word = "This takes a while. The answer comes by itself.";
+    let late = fake.slash(here, "ann", "help", &[]);
+    until("a word takes its place", async || fake.bot_says(here) == [word]).await;
+    bot.discord.post(answer(here, "k1", "help", late)).await.unwrap();
+    assert_eq!(fake.bot_says(here), [word, "help"], "the answer comes by itself");
+    let lost = fake.slash(there, "bob", "help", &[]);
+    until("an answer is promised", async || fake.answered(lost) == Some(5)).await;
+    until("the promise is stored", async || taker.position().unwrap_or_default().contains(&lost.to_string()))
+        .await;
+    bot.kill().await;
+    assert_eq!(fake.bot_says(there), [""; 0]);
+    let bot = Bot::up(&fake, &taker).await;
+    until("a word takes its place", async || fake.bot_says(there) == [word]).await;
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_command_that_comes_again_is_promised_nothing() {
+    let fake = FakeDiscord::start();
+    let bot = Bot::up(&fake, &Taker::with(|_| (Duration::ZERO, Ok(Receipt::Known)))).await;
+    let channel = fake.dm_channel("ann");
+    let again = fake.slash(channel, "ann", "help", &[]);
+    until("she is told", async || fake.said(again) == ["I have this already."]).await;
+    assert_eq!(fake.messages(channel), []);
     bot.stop().await;
     assert_eq!(fake.faults(), [""; 0]);
 }

@@ -36,6 +36,9 @@ use crate::support::{
 /// What is said to something that came in, and after which time.
 type Answer = Box<dyn Fn(&Incoming) -> (Duration, Result<Receipt, NotNow>) + Send + Sync>;
 
+/// How long a command waits for its answer here.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// Takes what comes, and remembers it.
 pub(super) struct Taker {
     answer: Answer,
@@ -186,6 +189,7 @@ impl Bot {
             gateway_url,
             menu: MENU,
             completer: Some(Arc::new(Offers)),
+            patience: PATIENCE,
         };
         let discord = Discord::new(settings, Arc::clone(&files), clock);
         let stop = CancellationToken::new();
@@ -239,7 +243,12 @@ pub(super) fn at(channel: u64) -> Place {
 /// Words to be posted.
 pub(super) fn post(channel: u64, key: &str, text: &str) -> Post {
     let content = Content { markup: text.into(), plain: text.into(), ..Content::default() };
-    Post { place: at(channel), content, key: key.into(), reply_to: None, silent: false }
+    Post { place: at(channel), content, key: key.into(), answers: None, reply_to: None, silent: false }
+}
+
+/// Words that answer an interaction.
+pub(super) fn answer(channel: u64, key: &str, text: &str, interaction: u64) -> Post {
+    Post { answers: Some(format!("i{interaction}")), ..post(channel, key, text) }
 }
 
 /// A button.

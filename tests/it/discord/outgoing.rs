@@ -5,7 +5,7 @@ use atoll::{
     ports::{channel::Resend, platform::Platform},
 };
 
-use super::kit::{Bot, Taker, at, button, post};
+use super::kit::{Bot, Taker, answer, at, button, post};
 use crate::support::discord::{FakeDiscord, TOKEN, Trouble};
 
 #[tokio::test]
@@ -70,9 +70,9 @@ async fn the_answer_to_a_command_can_be_a_file() {
     let fake = FakeDiscord::start();
     let bot = Bot::up(&fake, &Taker::willing()).await;
     let channel = fake.dm_channel("ann");
-    fake.slash(channel, "ann", "status", &[]);
+    let interaction = fake.slash(channel, "ann", "status", &[]);
     bot.hears(&["/status"]).await;
-    let mut message = post(channel, "k1", "the log");
+    let mut message = answer(channel, "k1", "the log", interaction);
     message.content.file = Some(bot.file("log.txt", "text/plain", b"all is well".to_vec()).await);
     bot.discord.post(message).await.unwrap();
     let shown = fake.messages(channel);
@@ -115,7 +115,7 @@ async fn errors_are_what_they_mean() {
     }
     fake.spoil(channel, None);
     let long = say(&"x".repeat(2_001)).await;
-    assert!(matches!(&long, Err(Failure::Refused(why)) if why.contains("content: Must be 2000")), "{long:?}");
+    assert!(matches!(&long, Err(Failure::Markup(why)) if why.contains("content: Must be 2000")), "{long:?}");
     assert!(matches!(say("").await, Err(Failure::Refused(_))));
     fake.trouble("POST", "/messages", Trouble::Status(503), 1);
     assert!(matches!(say("x").await, Err(Failure::Later(_))));

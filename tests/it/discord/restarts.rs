@@ -13,7 +13,7 @@ use atoll::{
     ports::platform::{NotNow, Platform},
 };
 
-use super::kit::{Bot, Taker, post, words};
+use super::kit::{Bot, Taker, answer, post, words};
 use crate::support::{
     discord::{FakeDiscord, Trouble},
     until,
@@ -123,12 +123,12 @@ async fn an_answer_to_a_command_that_was_cut_off_is_given_again_in_the_same_plac
     let interaction = fake.slash(channel, "ann", "cost", &[]);
     until("an answer is promised", async || fake.answered(interaction) == Some(5)).await;
     fake.trouble("PATCH", "@original", Trouble::LoseAnswer, 1);
-    let lost = bot.discord.post(post(channel, "key-1", "3 euro")).await;
+    let lost = bot.discord.post(answer(channel, "key-1", "3 euro", interaction)).await;
     assert!(lost.is_err(), "{lost:?}");
     bot.kill().await;
     // Posting begins before listening does: it waits for what is owed.
     let mut bot = Bot::deaf(&fake, &taker);
-    let again = tokio::spawn(bot.discord.post(post(channel, "key-1", "3 euro")));
+    let again = tokio::spawn(bot.discord.post(answer(channel, "key-1", "3 euro", interaction)));
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     bot.listen();
     again.await.unwrap().unwrap();

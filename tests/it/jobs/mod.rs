@@ -10,6 +10,7 @@ mod life;
 mod many;
 mod plain;
 mod questions;
+mod threads;
 mod work;
 
 pub(crate) use life::KILLS;

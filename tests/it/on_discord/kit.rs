@@ -7,9 +7,14 @@ use crate::support::{
 
 /// What `channels` says of Discord, with these people let in.
 pub(crate) fn keys(fake: &FakeDiscord, allowed: &[&str]) -> String {
+    keys_with(fake, allowed, "")
+}
+
+/// The same with more of it.
+pub(crate) fn keys_with(fake: &FakeDiscord, allowed: &[&str], more: &str) -> String {
     let allowed: Vec<String> = allowed.iter().map(|person| format!("'{}'", fake.user(person))).collect();
     format!(
-        "channels: {{discord: {{enabled: true, token: '{TOKEN}', api_url: '{}', gateway_url: '{}', allowed_users: [{}]}}}}",
+        "channels: {{discord: {{enabled: true, token: '{TOKEN}', api_url: '{}', gateway_url: '{}', allowed_users: [{}]{more}}}}}",
         fake.api_url(),
         fake.gateway_url(),
         allowed.join(", ")
@@ -32,9 +37,11 @@ pub(crate) async fn heard(fake: &FakeDiscord) {
 pub(crate) async fn own(site: &Site, fake: &FakeDiscord, person: &str) {
     let code = site.say(&["link"]);
     let channel = fake.dm_channel(person);
-    fake.slash(channel, person, "link", &[("code", &code)]);
-    until("the owner is known", async || {
-        fake.bot_says(channel).iter().any(|text| text.contains("This account is"))
-    })
-    .await;
+    let link = fake.slash(channel, person, "link", &[("code", &code)]);
+    until("the owner is known", async || !fake.said(link).is_empty()).await;
+    assert!(
+        fake.said(link)[0].contains("This account is api-default from now on, as owner"),
+        "{:?}",
+        fake.said(link)
+    );
 }

@@ -1,4 +1,7 @@
 //! The real binary on Discord: what its people do there, and all that they see of it.
 
-mod kit;
+mod cards;
+mod conversation;
+pub(crate) mod kit;
+mod missed;
 mod offers;

@@ -6,7 +6,7 @@ use super::kit::{keys, own, rise};
 use crate::{
     board::made,
     support::{discord::FakeDiscord, *},
-    tasks::{goes, put, task, until_asked},
+    tasks::{goes_in, put, task, until_asked},
 };
 use atoll::domain::ids::UserId;
 
@@ -77,7 +77,7 @@ async fn questions_tasks_memories_and_models_are_offered_to_those_whose_they_are
         new.title = format!("Mend {}", "it ".repeat(60));
         put(&site, new);
         if let Some(question) = question {
-            goes(&site, id, &[], until_asked(question));
+            goes_in(&site, 0, id, &[], until_asked(question));
         }
     }
     let memory = json!({"content": "likes tea", "category": "taste", "userId": user("ann")});

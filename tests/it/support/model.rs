@@ -30,6 +30,8 @@ pub(crate) enum Reply {
     Cut(String),
     /// Say this in pieces with a pause before each, in milliseconds.
     Slowly(Vec<String>, u64),
+    /// Say these pieces, each when its gate is open; call these tools and end when the last gate is.
+    Stepwise(Vec<(Gate, String)>, Vec<(String, Value)>, Gate),
     /// Say this, and when the gate is open the rest.
     Until(String, Gate, String),
     /// Answer with this status, these headers, this body.

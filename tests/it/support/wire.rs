@@ -54,6 +54,22 @@ pub(super) async fn answer(write: &mut OwnedWriteHalf, request: &Request, reply:
             chunk(write, &events.end("end", pieces.concat().len())).await?;
             write.write_all(b"0\r\n\r\n").await.ok()
         }
+        Reply::Stepwise(pieces, calls, end) => {
+            let events = Events::of(request);
+            write.write_all(chunked_head().as_bytes()).await.ok()?;
+            chunk(write, &events.begin()).await?;
+            for (gate, piece) in &pieces {
+                let _ = gate.0.subscribe().wait_for(|open| *open).await;
+                chunk(write, &events.words(piece)).await?;
+            }
+            let _ = end.0.subscribe().wait_for(|open| *open).await;
+            for (at, (tool, args)) in calls.iter().enumerate() {
+                chunk(write, &events.call(at, tool, args)).await?;
+            }
+            let stop = if calls.is_empty() { "end" } else { "tools" };
+            chunk(write, &events.end(stop, pieces.iter().map(|(_, piece)| piece.len()).sum())).await?;
+            write.write_all(b"0\r\n\r\n").await.ok()
+        }
         Reply::Until(first, gate, rest) => {
             let events = Events::of(request);
             write.write_all(chunked_head().as_bytes()).await.ok()?;

@@ -93,12 +93,17 @@ pub(crate) fn until_asked(approval: &str) -> Vec<Entry> {
     ]
 }
 
-fn over(outcome: Outcome, text: &str) -> Entry {
+pub(crate) fn over(outcome: Outcome, text: &str) -> Entry {
     Entry::Ended { closed: Closed { outcome, text: text.into() } }
 }
 
-/// Stores that a job went so far, with the question that it asks.
+/// Stores that a job went so far, with the question that it asks. What it tells is held by this run of the server.
 pub(crate) fn goes(site: &Site, id: &str, before: &[Entry], entries: Vec<Entry>) {
+    goes_in(site, 1, id, before, entries);
+}
+
+/// The same, held by this run: what an earlier one held is sent by the one that runs.
+pub(crate) fn goes_in(site: &Site, boot: i64, id: &str, before: &[Entry], entries: Vec<Entry>) {
     let all = [before, &entries].concat();
     let opening = Opening { instruction: "mend the test".into(), discovery: false };
     let head = Head::of(&Job::rebuild(opening, &all).unwrap());
@@ -124,7 +129,7 @@ pub(crate) fn goes(site: &Site, id: &str, before: &[Entry], entries: Vec<Entry>)
         lease_ms: 1_000,
     };
     let db = schema::open_writer(&site.home().join("atoll.db")).unwrap();
-    jobs::write(&db, 1, &step).unwrap();
+    jobs::write(&db, boot, &step).unwrap();
 }
 
 /// The logs and artefacts of a home, as its jobs write them.

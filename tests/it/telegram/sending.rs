@@ -21,6 +21,7 @@ async fn a_message_has_all_that_belongs_to_it() {
         place: Place { chat: "-100".into(), thread: Some("77".into()) },
         content,
         key: "k".into(),
+        answers: None,
         reply_to: Some(asked.to_string()),
         silent: true,
     };

@@ -458,7 +458,8 @@ fn a_linked_account_has_the_memory_of_its_user_and_a_conversation_of_its_own() {
         say(fake, "42", "/help").await;
         let code = code_for(town, "ann", Role::Developer).await;
         let token = alone("42").commands(fake, &format!("/link {code}"), Some("t"));
-        assert_eq!(fake.comes(token).await, Ok(Receipt::Taken));
+        let Ok(Receipt::Said(words)) = fake.comes(token).await else { panic!() };
+        assert!(words.starts_with("This account is ann from now on, as developer"), "{words}");
         assert_eq!(say(fake, "42", "hello").await, Receipt::Taken);
         let wrong = alone("43").commands(fake, "/link ABCD-2345", Some("t"));
         let Ok(Receipt::Said(words)) = fake.comes(wrong).await else { panic!() };

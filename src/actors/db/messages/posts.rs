@@ -3,9 +3,9 @@
 use super::message;
 use crate::domain::{
     Millis,
-    chat::Place,
     ids::{ApprovalId, ConversationId, InboundId},
     outbound::{Before, NewPost},
+    posting::TopicPlace,
 };
 
 message!(
@@ -39,15 +39,15 @@ message!(
         channel: String } -> Vec<(InboundId, ConversationId, String)>
 );
 message!(
-    /// The thread about a topic of a conversation.
-    ThreadOf { /// The conversation.
+    /// Where a topic of a conversation is told of.
+    TopicOf { /// The conversation.
         conversation: ConversationId, /// What it is about.
-        topic: String } -> Option<Place>
+        topic: String } -> Option<TopicPlace>
 );
 message!(
-    /// Notes the thread about a topic of a conversation.
-    OpenThread { /// The conversation.
+    /// Notes where a topic of a conversation is told of.
+    OpenTopic { /// The conversation.
         conversation: ConversationId, /// What it is about.
-        topic: String, /// Where it is.
-        place: Place } -> ()
+        topic: String, /// Where.
+        at: TopicPlace } -> ()
 );

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     actors::{
         db::messages::{
-            BeforePost, DropDraft, GetUser, OpenThread, RecordDraft, RecordPost, StaleDrafts, ThreadOf,
+            BeforePost, DropDraft, GetUser, OpenTopic, RecordDraft, RecordPost, StaleDrafts, TopicOf,
         },
         kernel::{Door, fault},
     },
@@ -45,10 +45,10 @@ pub struct ChatDoors {
     pub stale_drafts: Door<StaleDrafts>,
     /// How a person wants to see answers.
     pub user: Door<GetUser>,
-    /// Threads about tasks.
-    pub thread_of: Door<ThreadOf>,
-    /// Notes them.
-    pub open_thread: Door<OpenThread>,
+    /// Where tasks are told of.
+    pub topic_of: Door<TopicOf>,
+    /// Notes it.
+    pub open_topic: Door<OpenTopic>,
 }
 
 /// What all couriers of a platform share.
@@ -78,6 +78,16 @@ struct Errand<'a> {
 }
 
 impl Errand<'_> {
+    /// The conversation whose place is where this is posted: where it can be changed.
+    fn at(&self) -> ConversationId {
+        let conversation = &self.row.message.conversation;
+        if self.place == Place::of(conversation) {
+            return conversation.clone();
+        }
+        let there = self.place.conversation(conversation.channel(), &conversation.user());
+        there.unwrap_or_else(|_| conversation.clone())
+    }
+
     /// The first part that is not noted is the one at which an earlier run was cut off.
     fn is_doubtful(&self, part: u32) -> bool {
         self.cut_off && (0..part).all(|earlier| self.before.parts.contains_key(&earlier))
@@ -94,6 +104,10 @@ impl Courier {
                 let content =
                     posting::decided(preview, *status, by.as_deref(), reason.as_deref(), self.flavor);
                 return self.change(&row.message.conversation, message, content).await.map(drop);
+            }
+            if let Body::Standing { task, title, state, facts } = &row.message.body {
+                let topic = Topic { id: task.to_string(), title: title.clone() };
+                return self.stand(row, topic, posting::standing(title, state, facts, self.flavor)).await;
             }
             let contents = posting::contents(&row.message.body, before.approval.as_ref(), self.flavor);
             let place = match posting::topic(&row.message, before.approval.as_ref()) {
@@ -125,37 +139,6 @@ impl Courier {
             match self.doors.before.ask(BeforePost { outbox, answers, approval: approval.clone() }).await {
                 Ok(before) => return Ok(before),
                 Err(error) => self.wait(&mut tries, error.to_string()).await?,
-            }
-        }
-    }
-
-    /// The thread about a task; opened under a message that names it, when there is none.
-    async fn thread(&self, row: &OutboxRow, topic: Topic) -> Result<Place, NotPosted> {
-        let conversation = row.message.conversation.clone();
-        let here = Place::of(&conversation);
-        let ask = ThreadOf { conversation: conversation.clone(), topic: topic.id.clone() };
-        if let Ok(Some(known)) = self.doors.thread_of.ask(ask).await {
-            return Ok(known);
-        }
-        self.turn(&here).await?;
-        let content = posting::headline(&topic, self.flavor);
-        let key = format!("{}-t", row.id);
-        let post = Post { place: here.clone(), content, key, reply_to: None, silent: true };
-        let opened = async {
-            let message = self.platform.post(post).await?;
-            self.platform.thread(&here, &message, &topic.title).await
-        };
-        match opened.await {
-            Ok(place) => {
-                let note = OpenThread { conversation, topic: topic.id, place: place.clone() };
-                if let Err(error) = self.doors.open_thread.ask(note).await {
-                    tracing::warn!(%error, "a thread cannot be noted; another one may be opened");
-                }
-                Ok(place)
-            }
-            Err(failure) => {
-                tracing::debug!(%failure, "a task is told of in its channel: no thread can be opened there");
-                Ok(here)
             }
         }
     }
@@ -230,6 +213,7 @@ impl Courier {
             place: errand.place.clone(),
             content,
             key: format!("{}-{part}", errand.row.id),
+            answers: errand.before.received.clone().filter(|_| part == 0),
             reply_to: errand
                 .before
                 .asked
@@ -304,7 +288,7 @@ impl Courier {
         let post = NewPost {
             outbox: errand.row.id,
             part,
-            conversation: errand.row.message.conversation.clone(),
+            conversation: errand.at(),
             message,
             approval: approval.map(|approval| approval.id.clone()),
             at: self.clock.now(),
@@ -333,7 +317,12 @@ impl Courier {
     }
 
     /// Bears a failure that may pass, by waiting; one that will not is what the outbox is told.
-    async fn bear(&self, place: &Place, failure: Failure, tries: &mut u32) -> Result<(), NotPosted> {
+    pub(super) async fn bear(
+        &self,
+        place: &Place,
+        failure: Failure,
+        tries: &mut u32,
+    ) -> Result<(), NotPosted> {
         self.health.failed(self.clock.now(), &failure);
         match failure {
             Failure::Slow { after_ms, chat_only } => {

@@ -176,6 +176,7 @@ impl Task {
             place: self.place.clone(),
             content: content(part),
             key: format!("d-{}", encode_short(self.courier.clock.fresh())),
+            answers: before.received,
             reply_to: before.asked.filter(|_| is_group(&self.conversation.user())),
             silent: false,
         };

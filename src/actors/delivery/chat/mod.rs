@@ -4,6 +4,7 @@ mod actor;
 mod courier;
 mod draft;
 mod health;
+mod topics;
 mod waits;
 
 pub use actor::{ChatDelivery, ChatKit};

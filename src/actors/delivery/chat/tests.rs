@@ -183,8 +183,8 @@ answers!(StaleDrafts, |_ask, world| {
 });
 
 answers!(GetUser, |_ask, _world| Ok(None));
-answers!(ThreadOf, |_ask, _world| Ok(None));
-answers!(OpenThread, |_ask, _world| Ok(()));
+answers!(TopicOf, |_ask, _world| Ok(None));
+answers!(OpenTopic, |_ask, _world| Ok(()));
 
 impl Handler<Mail<Subscribe>> for Neighbour {
     type Result = MessageResult<Mail<Subscribe>>;
@@ -238,8 +238,8 @@ impl Bench {
                 before: door(&neighbour, &vitals),
                 stale_drafts: door(&neighbour, &vitals),
                 user: door(&neighbour, &vitals),
-                thread_of: door(&neighbour, &vitals),
-                open_thread: door(&neighbour, &vitals),
+                topic_of: door(&neighbour, &vitals),
+                open_topic: door(&neighbour, &vitals),
             },
             subscribe: door(&neighbour, &vitals),
             clock: Arc::clone(&clock),

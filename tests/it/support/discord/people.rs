@@ -145,6 +145,11 @@ impl FakeDiscord {
         self.interact(channel, user, 3, json!({"custom_id": data, "component_type": 2}), Some(message))
     }
 
+    /// Somebody presses a button that they still saw when it was taken away.
+    pub(crate) fn tap_late(&self, channel: u64, user: &str, message: u64, data: &str) -> u64 {
+        self.interact(channel, user, 3, json!({"custom_id": data, "component_type": 2}), Some(message))
+    }
+
     fn interact(&self, channel: u64, user: &str, kind: u64, data: Value, message: Option<u64>) -> u64 {
         let mut world = self.world();
         let (user, id) = (world.user(user), world.id());

@@ -72,6 +72,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked) -> Told {
     match trouble {
         Some(Trouble::HangUp) => return Told::HangUp,
         Some(Trouble::Status(status)) => return Reply::error(status, 0, "Trouble").told(),
+        Some(Trouble::Refuse(status, code)) => return Reply::error(status, code, "Trouble").told(),
         Some(Trouble::TooMany(after, global)) => return too_many(after, global).told(),
         Some(Trouble::Delay(time)) => std::thread::sleep(time),
         Some(Trouble::LoseAnswer) | None => {}
@@ -95,6 +96,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked) -> Told {
 fn file(shared: &Shared, asked: &Asked) -> Option<Told> {
     asked.path.starts_with("/attachments/").then(|| {
         let mut world = shared.lock().unwrap();
+        world.note(&format!("GET {}", asked.path), Value::Null);
         if asked.headers.contains_key("authorization") {
             world.fault("the token was sent to where files are kept");
         }

@@ -28,6 +28,8 @@ pub(crate) enum Trouble {
     Delay(Duration),
     /// It is not done; this status is answered.
     Status(u16),
+    /// It is not done; this status and this number of Discord's are answered.
+    Refuse(u16, u64),
     /// It is too much: seconds to wait, and whether for all calls.
     TooMany(f64, bool),
 }

@@ -104,28 +104,34 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
         Some(Trouble::Page(status)) => return said(*status, "<html>somebody in between</html>".to_owned()),
         _ => {}
     }
-    let (fields, done) = match read(method, &kind, &body) {
-        Ok(asked) => {
-            let fields = shown(&asked, &kind);
-            let done = match &trouble {
-                Some(Trouble::Refuse(code, words)) => Err(Refusal::new(*code, words)),
-                Some(Trouble::Slow(wait)) => Err(Refusal::slow(*wait)),
-                _ if asked.method == "getUpdates" => updates(&shared, &asked).await,
-                _ => answer(&mut shared.world.lock().unwrap(), &asked),
-            };
-            (fields, done)
-        }
-        Err(refusal) => (Value::Null, Err(refusal)),
+    let asked = read(method, &kind, &body);
+    let fields = asked.as_ref().map_or(Value::Null, |asked| shown(asked, &kind));
+    let refusal = match (&asked, &trouble) {
+        (Err(refusal), _) => Some(refusal.clone()),
+        (_, Some(Trouble::Refuse(code, words))) => Some(Refusal::new(*code, words)),
+        (_, Some(Trouble::Slow(wait))) => Some(Refusal::slow(*wait)),
+        _ => None,
     };
-    {
+    let polled = match (&asked, &refusal) {
+        (Ok(asked), None) if asked.method == "getUpdates" => Some(updates(&shared, asked).await),
+        _ => None,
+    };
+    let done = {
+        // Whoever sees what a call did also sees the call.
+        let mut world = shared.world.lock().unwrap();
+        let done = match (asked, refusal, polled) {
+            (_, Some(refusal), _) | (Err(refusal), ..) => Err(refusal),
+            (_, _, Some(polled)) => polled,
+            (Ok(asked), ..) => answer(&mut world, &asked),
+        };
         let (status, error) = match &done {
             Ok(_) => (200, None),
             Err(refusal) => (refusal.code, Some(refusal.words.clone())),
         };
-        let call = Call { method: method.to_owned(), fields, status, error };
-        shared.world.lock().unwrap().calls.push(call);
-        shared.touch();
-    }
+        world.calls.push(Call { method: method.to_owned(), fields, status, error });
+        done
+    };
+    shared.touch();
     match trouble {
         Some(Trouble::LoseAnswer) => return Err(Cut),
         Some(Trouble::Delay(time)) => tokio::time::sleep(time).await,
