@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep, timeout_at};
+
 use crate::{
     actors::db::messages::{DbError, PutFile},
     domain::{
@@ -18,7 +20,8 @@ use super::kit::Desk;
 
 /// Most files with one message.
 const MOST_FILES: usize = 10;
-/// Longest time in which a file is fetched.
+/// Longest time in which all files of a message are fetched. Until then the platform keeps the message, and Telegram what
+/// came after it too.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// How often fetching is tried.
 const TRIES: u32 = 3;
@@ -75,11 +78,11 @@ pub(super) async fn fetch(
     }
     let place = incoming.place.name();
     let unwanted = desk.fetches(&place);
-    let mut outcome = Ok(true);
+    let (mut outcome, until) = (Ok(true), Instant::now() + LONGEST);
     for (at, file) in files.iter().enumerate() {
         let taking = async {
             let most = check(desk, at, file).map_err(Missing::Out)?;
-            let kept = keep(desk, user, file, most).await?;
+            let kept = keep(desk, user, file, most, until).await?;
             take_along(desk, file, kept, &mut brought).await;
             Ok(())
         };
@@ -132,21 +135,27 @@ fn too_large(name: &str, most: u64) -> String {
     format!("{name} was left out: files of at most {} MiB are taken here", most / MIB)
 }
 
-async fn keep(desk: &Desk, user: &UserId, file: &RemoteFile, most: u64) -> Result<FileRef, Missing> {
+async fn keep(
+    desk: &Desk,
+    user: &UserId,
+    file: &RemoteFile,
+    most: u64,
+    until: Instant,
+) -> Result<FileRef, Missing> {
     let mut tries = 0;
     let kept = loop {
         tries += 1;
-        let wait = match tokio::time::timeout(LONGEST, once(desk, file, most)).await {
+        let wait = match timeout_at(until, once(desk, file, most)).await {
             Ok(Ok(kept)) => break kept,
             Ok(Err(Again::Never(missing))) => return Err(missing),
             Ok(Err(Again::After(wait))) => wait,
-            Err(_) => 0,
+            Err(_) => return Err(Missing::Out(format!("{} was left out: it takes too long", shown(file)))),
         };
         if tries >= TRIES {
             return Err(Missing::Out(format!("{} was left out: it could not be fetched", shown(file))));
         }
         let wait = wait.max(backoff(tries, 500, LONGEST_WAIT, desk.kit.clock.dice())).min(LONGEST_WAIT);
-        tokio::time::sleep(Duration::from_millis(wait)).await;
+        sleep(Duration::from_millis(wait)).await;
     };
     let put = PutFile { user: user.clone(), file: kept.clone(), now: desk.kit.clock.now() };
     let noted = desk.kit.doors.put_file.ask(put).await;

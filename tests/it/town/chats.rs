@@ -294,6 +294,23 @@ fn cancel_also_gives_up_what_is_still_being_fetched() {
 }
 
 #[test]
+fn files_that_are_slow_hold_their_chat_for_a_bounded_time() {
+    live(&telegram(", policy: open"), async |town, fake, model| {
+        let mut look = alone("42").says(fake, "look");
+        for name in ["a.png", "b.png", "c.png"] {
+            fake.lay(name, Lies::Late(10, 100_000));
+            look = look.with(name, Media::Photo, None);
+        }
+        let began = Instant::now();
+        assert_eq!(fake.comes(look).await, Ok(Receipt::Taken));
+        assert!(began.elapsed() < Duration::from_secs(310), "{:?}", began.elapsed());
+        settle().await;
+        assert!(model.asked()[0].matches("it takes too long").count() == 3, "{:?}", model.asked());
+        assert_eq!(town.count("SELECT count(*) FROM inbound"), 1);
+    });
+}
+
+#[test]
 fn cancel_also_gives_up_what_is_still_being_written_down() {
     let config = format!("transcription: {{base_url: 'http://127.0.0.1:9'}}\n{}", telegram(", policy: open"));
     live(&config, async |town, fake, model| {
