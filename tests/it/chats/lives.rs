@@ -43,7 +43,7 @@ const PARTS: &[&str] = &["commit:record_post#1", "commit:record_post#2"];
 const DRAFTS: &[&str] = &["commit:record_draft"];
 const DROPPED: &[&str] = &["commit:drop_draft"];
 /// ... about threads, and about where listening goes on from: Telegram has neither.
-const THREADS: &[&str] = &["commit:open_thread"];
+const THREADS: &[&str] = &["commit:open_topic"];
 const POSITIONS: &[&str] = &["commit:set_position#1", "commit:set_position#2"];
 
 /// Every place where some test of conversations kills.
@@ -391,7 +391,7 @@ async fn a_task_has_one_thread() {
             .await;
         let (heads, questions) = (headline(&world), in_thread(&world));
         assert_eq!((heads.len(), questions.len()), (1, 1), "{kill}: {heads:?} {questions:?}");
-        assert!(heads[0].content.contains("job1aaaa"), "{kill}: {heads:?}");
+        assert!(heads[0].embeds.to_string().contains("job1aaaa"), "{kill}: {heads:?}");
         assert!(questions[0].buttons.iter().flatten().any(|(label, _)| label == "Approve"), "{kill}");
         assert_eq!(world.site.number("SELECT count(*) FROM threads"), 1, "{kill}");
         assert!(world.server.stop().success(), "{kill}");
