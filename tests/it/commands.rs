@@ -25,7 +25,7 @@ async fn help_names_every_command_and_skills_says_what_may_not_run() {
         assert!(help.contains(&format!("/{name}")) && help.contains(what), "{help}");
     }
     let skills = user.ask("/skills").await;
-    assert!(skills.contains("bench (not active) — For tests. (13 tools)"), "{skills}");
+    assert!(skills.contains("bench (not active) — For tests. (14 tools)"), "{skills}");
     assert!(skills.contains("atoll-guide — "), "{skills}");
     assert_eq!(model.count(), 0);
     assert_eq!(site.column("SELECT state FROM inbound"), ["answered", "answered"]);
