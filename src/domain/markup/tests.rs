@@ -380,3 +380,13 @@ fn a_preview_is_one_message_that_says_when_it_goes_on() {
         }
     }
 }
+
+#[test]
+fn cells_beyond_those_of_the_head_are_shown() {
+    let source = "| a | **b** |\n|---|---|\n| c | **d** | e | `f` |\n| g |\n";
+    let shown = plain(source);
+    for word in ["a", "b", "c", "d", "e", "f", "g"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    assert!(!shown.contains("**"), "{shown}");
+}

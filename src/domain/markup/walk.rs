@@ -111,6 +111,18 @@ impl Walker<'_> {
         }
     }
 
+    /// Cells beyond those of a table's head, which the parser leaves out (GitHub Flavored Markdown, 4.10): nothing is lost.
+    fn excess(&mut self, end: usize) {
+        let left = self.source.get(self.covered..end).unwrap_or_default();
+        if let Some(table) = &mut self.page.table {
+            for cell in left.split('|').filter(|cell| !cell.trim().is_empty()) {
+                table.cell().push_str(cell);
+                table.end_cell();
+            }
+        }
+        self.covered = self.covered.max(end);
+    }
+
     fn inline(&mut self, text: &str, range: Range<usize>) {
         self.covered = self.covered.max(range.end);
         self.page.put(text);
@@ -185,11 +197,13 @@ impl Walker<'_> {
             TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough => self.leave(),
             TagEnd::Link | TagEnd::Image => self.close_link(),
             TagEnd::TableCell => {
+                self.covered = self.covered.max(range.end);
                 if let Some(table) = &mut self.page.table {
                     table.end_cell();
                 }
             }
-            TagEnd::TableHead | TagEnd::TableRow | TagEnd::Superscript | TagEnd::Subscript => {}
+            TagEnd::TableRow => self.excess(range.end),
+            TagEnd::TableHead | TagEnd::Superscript | TagEnd::Subscript => {}
             TagEnd::BlockQuote(_) => {
                 self.definitions(range.end);
                 self.page.end_quote();
