@@ -128,9 +128,7 @@ impl Jobs {
 
     /// Starts the actor of a job, unless it lives already, or it is too early or too late.
     fn start(&mut self, id: &JobId) {
-        let name = name_of(id);
-        let lives = self.jobs.as_ref().is_some_and(|jobs| jobs.get(&name).is_some());
-        if lives || self.draining || !*self.swept.borrow() {
+        if self.draining || !*self.swept.borrow() {
             return;
         }
         let mut hasher = DefaultHasher::new();
@@ -138,7 +136,7 @@ impl Jobs {
         let thread = (hasher.finish() % 1_024) as usize;
         let (start, id) = (Arc::clone(&self.parts.start), id.clone());
         if let Some(jobs) = &mut self.jobs {
-            jobs.start(&name, "job", |life| start(id, thread, life));
+            jobs.start(&name_of(&id), "job", |life| start(id, thread, life));
         }
     }
 
@@ -146,7 +144,7 @@ impl Jobs {
     fn tell(&mut self, tell: TellJob) -> impl Future<Output = Result<(), JobRefused>> + use<> {
         let name = name_of(&tell.job);
         let known = self.jobs.as_ref().is_some_and(|jobs| jobs.vitals(&name).is_some());
-        if !known && !self.draining && self.leaving.as_ref() != Some(&tell.job) {
+        if !known && self.leaving.as_ref() != Some(&tell.job) {
             self.start(&tell.job);
         }
         let living = self.jobs.as_ref().and_then(|jobs| Some((jobs.get(&name)?, jobs.vitals(&name)?)));
@@ -267,8 +265,11 @@ impl Handler<Mail<TellJob>> for Jobs {
     fn handle(&mut self, mail: Mail<TellJob>, _: &mut Self::Context) -> Self::Result {
         let (tell, _ticket) = mail.open();
         let mut swept = self.swept.subscribe();
-        let swept = async move { swept.wait_for(|swept| *swept).await.is_ok() };
-        Box::pin(swept.into_actor(self).then(|_, jobs, _| jobs.tell(tell).into_actor(jobs)))
+        let swept = async move {
+            // Fails only without the actor, and then nobody waits.
+            let _ = swept.wait_for(|swept| *swept).await;
+        };
+        Box::pin(swept.into_actor(self).then(|(), jobs, _| jobs.tell(tell).into_actor(jobs)))
     }
 }
 
@@ -320,7 +321,7 @@ impl Handler<ChildDown> for Jobs {
                     jobs.retire(&name);
                 }
             }
-            Some(Fallen::RestartAt(at)) if !self.draining => {
+            Some(Fallen::RestartAt(at)) => {
                 let wait = (at - self.parts.kit.clock.now()).max(0).unsigned_abs();
                 let id = id.clone();
                 ctx.run_later(Duration::from_millis(wait), move |jobs, _| jobs.start(&id));

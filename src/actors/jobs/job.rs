@@ -277,11 +277,8 @@ impl JobActor {
     /// The way to the bench, which is started when it is not there.
     pub(super) fn bench(&mut self) -> Option<Bench> {
         let name = self.bench_name();
-        let benches = self.benches.as_mut()?;
-        if benches.get(&name).is_none() {
-            benches.start(&name, "sandbox", |life| (self.kit.start_bench)(life));
-        }
-        self.known_bench()
+        let bench = self.benches.as_mut()?.start(&name, "sandbox", |life| (self.kit.start_bench)(life));
+        Some(bench.clone())
     }
 
     /// The way to the bench, if it was started.

@@ -61,17 +61,18 @@ impl<H> Nursery<H> {
         Self { parent, me, policy, clock, registry, metrics, children: HashMap::new() }
     }
 
-    /// Starts a child, for the first time or again.
+    /// Starts a child, for the first time or again. One that lives stays as it is: there are never two of a name.
     pub fn start(&mut self, name: &Arc<str>, kind: &'static str, start: impl FnOnce(Life) -> H) -> &H {
         let child = self.children.entry(Arc::clone(name)).or_insert_with(|| {
             let vitals = Vitals::new(Arc::clone(name), self.parent, kind, Arc::clone(&self.clock));
             self.registry.add(Arc::clone(&vitals));
             Child { vitals, falls: Falls::default(), incarnation: 0, handle: None }
         });
-        child.incarnation += 1;
-        child.vitals.set_state(Standing::Running);
-        let life = Life::new(Arc::clone(&child.vitals), self.me.clone(), child.incarnation);
-        child.handle.insert(start(life))
+        child.handle.get_or_insert_with(|| {
+            child.incarnation += 1;
+            child.vitals.set_state(Standing::Running);
+            start(Life::new(Arc::clone(&child.vitals), self.me.clone(), child.incarnation))
+        })
     }
 
     /// The handle of a child that lives.

@@ -192,6 +192,16 @@ async fn too_many_falls_park_it_until_a_person_restarts_it() {
 }
 
 #[actix::test]
+async fn whoever_lives_is_not_started_a_second_time() {
+    let Town { parent, door, .. } = town();
+    pass(1).await;
+    assert_eq!(door.send(Do::Count).await, Ok(1));
+    assert!(!parent.send(Forgive).await.unwrap(), "it is not parked, and is started all the same");
+    assert_eq!(door.send(Do::Count).await, Ok(2), "it is the one that was there");
+    assert_eq!(parent.send(Heard).await.unwrap(), []);
+}
+
+#[actix::test]
 async fn mail_is_counted_and_a_full_mailbox_refuses_at_the_edge() {
     let Town { door, registry, .. } = town();
     pass(1).await;

@@ -108,8 +108,9 @@ async fn a_job_that_is_given_before_the_last_run_is_swept_away_is_worked_on_once
     let other = shop.give("run `echo y > y.txt`").await;
     let owner = shop.owner();
     let path = format!("/api/v1/tasks/{other}/cancel");
-    let cancelled = tokio::spawn(async move { owner.post(&path, json!({})).await.0 });
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let mut cancelled = tokio::spawn(async move { owner.post(&path, json!({})).await.0 });
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut cancelled).await;
+    assert!(early.is_err(), "what is said early waits: {early:?}");
     assert_eq!(shop.look(&id).await["status"], "queued", "nothing is worked on before");
     gate.send_replace(true);
     assert_eq!(cancelled.await.unwrap(), 200, "what is said early is heard");
