@@ -12,7 +12,7 @@ use crate::{
         event_hub::{EventHub, messages::Publish},
         kernel::{Door, Life, Registry, Role},
         llm_pool::LlmPool,
-        outbox::{Outbox, OutboxDoors},
+        outbox::{Hand, Outbox, OutboxDoors},
         root::{ChildHandle, ChildSpec, RootKit},
         router::{Router, RouterKit, SessionHandle},
         session::{Session, SessionDoors, SessionKit, SessionSettings},
@@ -176,15 +176,18 @@ fn outgoing_children(parts: &Arc<Parts>, doors: &Doors) -> Vec<ChildSpec> {
     let deliveries = doors.deliveries.iter().filter_map(known).collect();
     let outbox = OutboxDoors {
         claim: doors.db.write.claim_outbox.clone(),
+        held: doors.db.write.held_outbox.clone(),
         settle: doors.db.write.settle_outbox.clone(),
         deliveries,
         ending: doors.ending.clone(),
     };
+    let hand = Arc::new(Hand::default());
     children.push(spec("outbox", "outbox", STAGE_OUTBOX, move |life| {
         let vitals = Arc::clone(life.vitals());
-        let (outbox, clock, metrics) =
-            (outbox.clone(), Arc::clone(&kit.base.clock), kit.base.metrics.clone());
-        let addr = kit.base.placement.start(Role::Here, move |_| Outbox::new(life, outbox, clock, metrics));
+        let (outbox, hand) = (outbox.clone(), Arc::clone(&hand));
+        let (clock, metrics) = (Arc::clone(&kit.base.clock), kit.base.metrics.clone());
+        let addr =
+            kit.base.placement.start(Role::Here, move |_| Outbox::new(life, outbox, hand, clock, metrics));
         open.open(addr.clone().recipient(), vitals);
         handle(addr)
     }));

@@ -20,7 +20,7 @@ impl Buckets {
         Self { per_minute, buckets: HashMap::new() }
     }
 
-    /// Takes one from the key's bucket.
+    /// Takes one from the key's bucket. A time before that of an earlier call refills nothing.
     ///
     /// # Errors
     /// The milliseconds to wait when it is empty.
@@ -39,7 +39,7 @@ impl Buckets {
         if available < 1.0 {
             return Err(((1.0 - available) / per_ms).ceil() as u64);
         }
-        *bucket = (available - 1.0, now);
+        *bucket = (available - 1.0, now.max(bucket.1));
         Ok(())
     }
 }
@@ -110,6 +110,14 @@ mod tests {
         assert!(buckets.take(1000, "a").is_ok());
         assert!(buckets.take(1000, "a").is_err());
         assert!((0..1000).all(|_| Buckets::new(0).take(0, "a").is_ok()));
+    }
+
+    #[test]
+    fn what_comes_late_is_counted_when_it_was_sent() {
+        let mut buckets = Buckets::new(2);
+        assert!((0..10).all(|minute| buckets.take(minute * 60_000, "a").is_ok()));
+        assert!(buckets.take(0, "a").is_ok(), "the second of the last minute");
+        assert!(buckets.take(540_000, "a").is_err(), "an old one has not refilled it");
     }
 
     #[test]

@@ -94,6 +94,21 @@ pub(super) fn claim_sql() -> String {
     )
 }
 
+/// Finds messages that this run holds, from the oldest, beyond this number.
+///
+/// # Errors
+/// When the store fails.
+pub fn held(db: &Connection, boot: i64, after: i64, limit: usize) -> Result<Vec<OutboxRow>> {
+    rows(db, &held_sql(), params![boot, after, limit as i64], read)
+}
+
+pub(super) fn held_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM outbox
+         WHERE {OPEN} AND state = 'claimed' AND claim = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+    )
+}
+
 /// Notes what came of sending. A message that failed too often, or was refused, is dead: kept and listed.
 ///
 /// # Errors

@@ -22,8 +22,8 @@ impl Store {
         Self { db, _folder: folder }
     }
 
-    /// A message to a user's place that was sent at `now` with this outcome.
-    fn sent(&self, user: &str, place: &str, now: i64, sent: &Sent) -> i64 {
+    /// A message to a user's place that is on its way since `now`.
+    fn posted(&self, user: &str, place: &str, now: i64) -> i64 {
         let body = Body::Notice { title: "secret words".into(), body: String::new(), facts: vec![] };
         let new = NewOutbox {
             user: UserId::new(user),
@@ -32,7 +32,12 @@ impl Store {
             answers: vec![],
             body,
         };
-        let id = outbox::post(&self.db, 1, &new, now).unwrap().id;
+        outbox::post(&self.db, 1, &new, now).unwrap().id
+    }
+
+    /// One that was sent with this outcome.
+    fn sent(&self, user: &str, place: &str, now: i64, sent: &Sent) -> i64 {
+        let id = self.posted(user, place, now);
         outbox::settle(&self.db, id, sent, now, 12).unwrap();
         id
     }
@@ -87,6 +92,20 @@ fn what_is_parked_goes_out_when_its_person_writes_from_there_and_not_before() {
     assert_eq!(store.due(60), [] as [i64; 0], "what came before is no new sign of life");
     let left = store.list(None, Some(OutboxState::Parked), None);
     assert_eq!(left.iter().map(|row| row.id).collect::<Vec<_>>(), [elsewhere, first]);
+}
+
+#[test]
+fn what_a_run_holds_is_found_by_that_run_alone_and_only_until_it_is_settled() {
+    let store = Store::open();
+    let held = |boot, after| -> Vec<i64> {
+        outbox::held(&store.db, boot, after, 2).unwrap().iter().map(|row| row.id).collect()
+    };
+    let [first, second, third] = [10, 11, 12].map(|at| store.posted("ann", "1", at));
+    assert_eq!((held(1, 0), held(1, second)), (vec![first, second], vec![third]));
+    assert_eq!(held(2, 0), [] as [i64; 0]);
+    outbox::settle(&store.db, first, &Sent::Done, 20, 12).unwrap();
+    outbox::settle(&store.db, second, &Sent::Later { after_ms: 0, why: "slow down".into() }, 20, 12).unwrap();
+    assert_eq!(held(1, 0), [third]);
 }
 
 #[test]
@@ -145,6 +164,7 @@ fn the_hot_questions_about_the_outbox_look_at_no_row_that_was_sent() {
     };
     for sql in [
         outbox::claim_sql().replace("?1", "1").replace("?2", "2").replace("?3", "3"),
+        outbox::held_sql().replace("?1", "1").replace("?2", "2").replace("?3", "3"),
         outbox::UNPARK.replace("?1", "'x'").replace("?2", "1"),
         outbox::health_sql(),
         outbox::queues_sql(),

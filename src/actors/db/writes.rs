@@ -91,6 +91,9 @@ write_op!(Expire -> Vec<crate::domain::ids::ApprovalId>, |_| "expire", |op, db, 
 write_op!(ClaimOutbox -> Vec<(OutboxRow, bool)>, |_| "claim_outbox", |op, db, boot| {
     outbox::claim(db, boot, op.now, op.limit)
 });
+write_op!(HeldOutbox -> Vec<OutboxRow>, |_| "held_outbox", |op, db, boot| {
+    outbox::held(db, boot, op.after, op.limit)
+});
 write_op!(SettleOutbox -> (), |_| "settle_outbox", |op, db, _boot| {
     op.sent.iter().try_for_each(|(id, sent)| outbox::settle(db, *id, sent, op.now, MAX_ATTEMPTS))
 });

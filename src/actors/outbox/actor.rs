@@ -1,7 +1,7 @@
 //! The outbox: sends what is fresh at once, looks for what is due now and then, settles in batches.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -12,18 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     actors::{
-        db::messages::{ClaimOutbox, SettleOutbox},
+        db::messages::{ClaimOutbox, HeldOutbox, SettleOutbox},
         delivery::messages::Deliver,
-        kernel::{Door, Life, Mail, fault, messages::*},
+        kernel::{Door, Life, Mail, Vitals, fault, messages::*},
     },
-    domain::{
-        Millis,
-        outbound::{OutboxRow, Sent},
-    },
+    domain::outbound::{OutboxRow, Sent},
     ports::{channel::Resend, clock::Clock, metrics::Metrics},
 };
 
-use super::messages::Fresh;
+use super::{hand::Hand, messages::Fresh};
 
 /// Sessions hand over a few rows a turn; beyond this they wait.
 const MAILBOX: usize = 4_096;
@@ -39,6 +36,8 @@ const PAGE: usize = 200;
 pub struct OutboxDoors {
     /// Claims what is due.
     pub claim: Door<ClaimOutbox>,
+    /// Finds what this run holds.
+    pub held: Door<HeldOutbox>,
     /// Stores what came of sending.
     pub settle: Door<SettleOutbox>,
     /// The deliveries, by channel, and whether a cut-off send may be repeated there.
@@ -53,27 +52,36 @@ pub struct Outbox {
     doors: OutboxDoors,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
-    /// Rows that are being sent, and since when they wait.
-    sending: BTreeMap<i64, Millis>,
-    outcomes: Vec<(i64, Sent)>,
+    hand: Arc<Hand>,
     looking: bool,
-    /// What was stored by this run before everything was found that earlier runs left: that goes out first.
+    storing: bool,
+    /// What came before everything was found that earlier runs left, and an outbox of this run that fell: that goes out
+    /// first.
     early: Option<Vec<OutboxRow>>,
+    /// What was found in the store before it came from whom it was stored by.
+    found: HashSet<i64>,
     stopping: Option<oneshot::Sender<Drained>>,
 }
 
 impl Outbox {
-    /// An outbox behind these doors.
-    pub fn new(life: Life, doors: OutboxDoors, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+    /// An outbox behind these doors. What the one before it had in hand goes on.
+    pub fn new(
+        life: Life,
+        doors: OutboxDoors,
+        hand: Arc<Hand>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             life,
             doors,
             clock,
             metrics,
-            sending: BTreeMap::new(),
-            outcomes: Vec::new(),
+            hand,
             looking: false,
+            storing: false,
             early: Some(Vec::new()),
+            found: HashSet::new(),
             stopping: None,
         }
     }
@@ -91,89 +99,138 @@ impl Outbox {
                     let full = rows.len() == PAGE;
                     rows.into_iter().for_each(|(row, cut_off)| outbox.send(row, cut_off, ctx));
                     if full {
-                        return outbox.look(ctx);
+                        outbox.look(ctx);
+                    } else if outbox.early.is_some() {
+                        outbox.take_up(0, ctx);
                     }
-                    let early = outbox.early.take().unwrap_or_default();
-                    early.into_iter().for_each(|row| outbox.send(row, false, ctx));
                 }
                 Err(error) => outbox.life.vitals().note_error(error.to_string()),
             }
         }));
     }
 
-    fn send(&mut self, row: OutboxRow, cut_off: bool, ctx: &mut Context<Self>) {
-        let id = row.id;
-        let channel = row.message.conversation.channel().to_owned();
-        let Some((delivery, resend)) = self.doors.deliveries.get(channel.as_str()) else {
-            let why = format!("the channel `{channel}` is not there; its messages wait");
-            return self.settle(id, Sent::Later { after_ms: 60_000, why }, ctx);
-        };
-        let resend = *resend;
-        self.sending.insert(id, self.clock.now());
-        self.count();
-        let sent = delivery.send(Deliver { row: Arc::new(row), cut_off });
-        ctx.spawn(sent.into_actor(self).map(move |sent, outbox, ctx| {
-            if resend == Resend::Never {
-                return outbox.forget(id, ctx);
+    /// Takes up what this run stored and nobody has in hand: it was on its way to an outbox that fell.
+    fn take_up(&mut self, after: i64, ctx: &mut Context<Self>) {
+        self.looking = true;
+        let held = self.doors.held.ask(HeldOutbox { after, limit: PAGE });
+        ctx.spawn(held.into_actor(self).map(|held, outbox, ctx| {
+            outbox.looking = false;
+            match held {
+                Ok(rows) => {
+                    let next = rows.last().filter(|_| rows.len() == PAGE).map(|row| row.id);
+                    for row in rows {
+                        outbox.found.insert(row.id);
+                        outbox.send(row, false, ctx);
+                    }
+                    if let Some(after) = next {
+                        return outbox.take_up(after, ctx);
+                    }
+                    let early = outbox.early.take().unwrap_or_default();
+                    outbox.fresh(early, ctx);
+                }
+                // The next look comes here again.
+                Err(error) => outbox.life.vitals().note_error(error.to_string()),
             }
-            let sent = sent.unwrap_or_else(|error| Sent::Later { after_ms: 1_000, why: error.to_string() });
-            outbox.settle(id, sent, ctx);
         }));
     }
 
-    fn forget(&mut self, id: i64, ctx: &mut Context<Self>) {
-        self.sending.remove(&id);
-        self.count();
-        self.end_if_done(ctx);
+    fn fresh(&mut self, rows: Vec<OutboxRow>, ctx: &mut Context<Self>) {
+        for row in rows {
+            if !self.found.remove(&row.id) {
+                self.send(row, false, ctx);
+            }
+        }
     }
 
-    fn settle(&mut self, id: i64, sent: Sent, ctx: &mut Context<Self>) {
-        self.sending.remove(&id);
+    fn send(&mut self, row: OutboxRow, cut_off: bool, ctx: &mut Context<Self>) {
+        let id = row.id;
+        if !self.hand.take(id, self.clock.now()) {
+            return;
+        }
         self.count();
-        if let Sent::Refused(why) | Sent::Unknown(why) = &sent {
-            tracing::warn!(outbox = id, why, "message not delivered");
-            self.life.vitals().note_error(format!("message {id}: {why}"));
-        }
-        if let Sent::Parked(why) = &sent {
-            tracing::info!(outbox = id, why, "message parked until its chat can be reached");
-        }
-        self.outcomes.push((id, sent));
-        self.store(ctx);
+        let channel = row.message.conversation.channel();
+        let sent = self.doors.deliveries.get(channel).map(|(delivery, resend)| {
+            (delivery.send(Deliver { row: Arc::new(row.clone()), cut_off }), *resend)
+        });
+        let why = format!("the channel `{channel}` is not there; its messages wait");
+        let (hand, vitals) = (Arc::clone(&self.hand), Arc::clone(self.life.vitals()));
+        // It goes on when this actor falls.
+        let sending = actix::spawn(async move {
+            let sent = match sent {
+                Some((sending, Resend::Never)) => {
+                    let _ = sending.await;
+                    return hand.release(id);
+                }
+                Some((sending, _)) => sending
+                    .await
+                    .unwrap_or_else(|error| Sent::Later { after_ms: 1_000, why: error.to_string() }),
+                None => Sent::Later { after_ms: 60_000, why },
+            };
+            say(&vitals, id, &sent);
+            hand.note(id, sent);
+        });
+        ctx.spawn(sending.into_actor(self).map(|_, outbox, ctx| {
+            outbox.count();
+            outbox.store(ctx);
+        }));
     }
 
+    /// Stores what came of sending.
     fn store(&mut self, ctx: &mut Context<Self>) {
-        let sent = std::mem::take(&mut self.outcomes);
+        if self.storing {
+            return;
+        }
+        let sent = self.hand.over();
         if sent.is_empty() {
             return self.end_if_done(ctx);
         }
+        self.storing = true;
         fault::point("before_settle", "outbox");
         let settle = self.doors.settle.ask(SettleOutbox { sent: sent.clone(), now: self.clock.now() });
-        ctx.spawn(settle.into_actor(self).map(|settled, outbox, ctx| {
-            if let Err(error) = settled {
-                // The rows stay held by this run; the next run takes them over.
-                tracing::error!(%error, "outcomes of sending cannot be stored");
-                outbox.life.vitals().note_error(error.to_string());
-                outbox.outcomes.extend(sent);
-                ctx.run_later(LOOK, |outbox, ctx| outbox.store(ctx));
+        ctx.spawn(settle.into_actor(self).map(move |settled, outbox, ctx| {
+            outbox.storing = false;
+            match settled {
+                Ok(()) => {
+                    sent.iter().for_each(|(id, _)| outbox.hand.release(*id));
+                    outbox.store(ctx);
+                }
+                // They stay in hand; the next look tries again, and when this run ends the next one finds them.
+                Err(error) => {
+                    tracing::error!(%error, "outcomes of sending cannot be stored");
+                    outbox.life.vitals().note_error(error.to_string());
+                }
             }
-            outbox.end_if_done(ctx);
         }));
     }
 
     fn count(&self) {
-        self.metrics.outbox_depth.set(i64::try_from(self.sending.len()).unwrap_or(i64::MAX));
-        let oldest = self.sending.values().next().map_or(0, |since| self.clock.now() - since);
-        self.metrics.outbox_age_ms.set(oldest);
+        let (sending, _, first) = self.hand.look();
+        self.metrics.outbox_depth.set(i64::try_from(sending).unwrap_or(i64::MAX));
+        self.metrics.outbox_age_ms.set(first.map_or(0, |since| self.clock.now() - since));
     }
 
     fn end_if_done(&mut self, ctx: &mut Context<Self>) {
-        if self.sending.is_empty()
-            && self.outcomes.is_empty()
+        let (sending, over, _) = self.hand.look();
+        if sending + over == 0
             && let Some(answer) = self.stopping.take()
         {
             let _ = answer.send(Drained);
             self.life.stop(ctx);
         }
+    }
+}
+
+/// Says of a message that it did not arrive.
+fn say(vitals: &Vitals, id: i64, sent: &Sent) {
+    match sent {
+        Sent::Refused(why) | Sent::Unknown(why) => {
+            tracing::warn!(outbox = id, why, "message not delivered");
+            vitals.note_error(format!("message {id}: {why}"));
+        }
+        Sent::Parked(why) => {
+            tracing::info!(outbox = id, why, "message parked until its chat can be reached");
+        }
+        Sent::Done | Sent::Later { .. } => {}
     }
 }
 
@@ -183,7 +240,10 @@ impl Actor for Outbox {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.life.capacity(ctx, MAILBOX);
         self.look(ctx);
-        ctx.run_interval(LOOK, |outbox, ctx| outbox.look(ctx));
+        ctx.run_interval(LOOK, |outbox, ctx| {
+            outbox.store(ctx);
+            outbox.look(ctx);
+        });
     }
 }
 
@@ -194,7 +254,7 @@ impl Handler<Mail<Fresh>> for Outbox {
         let (Fresh(rows), _ticket) = mail.open();
         match &mut self.early {
             Some(early) => early.extend(rows),
-            None => rows.into_iter().for_each(|row| self.send(row, false, ctx)),
+            None => self.fresh(rows, ctx),
         }
     }
 }
@@ -204,7 +264,8 @@ impl Handler<Mail<Observe>> for Outbox {
 
     fn handle(&mut self, mail: Mail<Observe>, _: &mut Self::Context) -> Snapshot {
         let (_, _ticket) = mail.open();
-        Snapshot(serde_json::json!({"sending": self.sending.len(), "unsettled": self.outcomes.len()}))
+        let (sending, unsettled, _) = self.hand.look();
+        Snapshot(serde_json::json!({"sending": sending, "unsettled": unsettled}))
     }
 }
 

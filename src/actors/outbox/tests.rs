@@ -2,31 +2,40 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use actix::prelude::*;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outbox, OutboxDoors, messages::Fresh};
+use super::{Hand, Outbox, OutboxDoors, messages::Fresh};
 use crate::{
     actors::{
-        db::messages::{ClaimOutbox, DbError, SettleOutbox},
+        db::messages::{ClaimOutbox, DbError, HeldOutbox, SettleOutbox},
         delivery::messages::Deliver,
         kernel::{Door, Mail, Vitals, messages::Stop, testing},
     },
     domain::{
+        Millis,
         ids::{ConversationId, UserId},
         outbound::{Body, NewOutbox, OutboxRow, Sent},
     },
-    ports::{channel::Resend, metrics::Metrics},
+    ports::{
+        channel::Resend,
+        clock::{Clock, NoRandom},
+        metrics::Metrics,
+    },
 };
 
 /// What the store and the platform would see, and what they answer.
 #[derive(Default)]
 struct World {
     due: Vec<(OutboxRow, bool)>,
+    held: Vec<OutboxRow>,
     answers: VecDeque<Sent>,
     delivered: Vec<i64>,
     /// Of these, what an earlier run may have sent.
@@ -52,6 +61,16 @@ impl Handler<Mail<ClaimOutbox>> for Neighbour {
 
     fn handle(&mut self, _: Mail<ClaimOutbox>, _: &mut Self::Context) -> Self::Result {
         Ok(std::mem::take(&mut self.0.lock().unwrap().due))
+    }
+}
+
+impl Handler<Mail<HeldOutbox>> for Neighbour {
+    type Result = Result<Vec<OutboxRow>, DbError>;
+
+    fn handle(&mut self, mail: Mail<HeldOutbox>, _: &mut Self::Context) -> Self::Result {
+        let (HeldOutbox { after, limit }, _ticket) = mail.open();
+        let world = self.0.lock().unwrap();
+        Ok(world.held.iter().filter(|row| row.id > after).take(limit).cloned().collect())
     }
 }
 
@@ -125,15 +144,26 @@ fn outbox(world: World) -> (Addr<Outbox>, Arc<Vitals>, Shared) {
 fn outbox_until(world: World, ending: CancellationToken) -> (Addr<Outbox>, Arc<Vitals>, Shared) {
     let clock = testing::TestClock::start();
     let world = Arc::new(Mutex::new(world));
-    let neighbour = Neighbour(Arc::clone(&world)).start();
+    let (outbox, vitals) = begin(&world, ending, &Arc::default(), clock);
+    (outbox, vitals, world)
+}
+
+fn begin(
+    world: &Shared,
+    ending: CancellationToken,
+    hand: &Arc<Hand>,
+    clock: Arc<dyn Clock>,
+) -> (Addr<Outbox>, Arc<Vitals>) {
+    let neighbour = Neighbour(Arc::clone(world)).start();
     let (life, vitals) = testing::orphan("outbox", &clock);
     let doors = OutboxDoors {
         claim: door(&neighbour, &vitals),
+        held: door(&neighbour, &vitals),
         settle: door(&neighbour, &vitals),
         deliveries: HashMap::from([("tower", (door(&neighbour, &vitals), Resend::Marked))]),
         ending,
     };
-    (Outbox::new(life, doors, clock, Metrics::new().unwrap()).start(), vitals, world)
+    (Outbox::new(life, doors, Arc::clone(hand), clock, Metrics::new().unwrap()).start(), vitals)
 }
 
 async fn pass(ms: u64) {
@@ -204,4 +234,51 @@ async fn the_end_waits_for_what_is_being_sent() {
     assert_eq!(world.lock().unwrap().settled, [(1, Sent::Done)]);
     pass(10).await;
     assert!(!outbox.connected());
+}
+
+/// Whoever asks it for the time next falls, when it is set.
+struct Trap(Arc<dyn Clock>, AtomicBool);
+
+impl Clock for Trap {
+    fn now(&self) -> Millis {
+        assert!(!self.1.swap(false, Ordering::Relaxed), "the trap");
+        self.0.now()
+    }
+
+    fn fresh(&self) -> u128 {
+        self.0.fresh()
+    }
+
+    fn secret(&self) -> Result<[u8; 32], NoRandom> {
+        self.0.secret()
+    }
+}
+
+#[actix::test]
+async fn when_it_falls_what_is_on_its_way_arrives_once_and_what_was_on_its_way_to_it_is_found() {
+    let trap = Arc::new(Trap(testing::TestClock::start(), AtomicBool::new(false)));
+    let (world, hand) = (Shared::default(), Arc::new(Hand::default()));
+    let clock = || Arc::clone(&trap) as Arc<dyn Clock>;
+    let (outbox, vitals) = begin(&world, CancellationToken::new(), &hand, clock());
+    pass(10).await;
+    let all: Vec<OutboxRow> = (1..=3).map(|id| message(id, "tower")).collect();
+    outbox.send(Mail::new(Fresh(vec![all[0].clone()]), &vitals)).await.unwrap();
+    pass(10).await;
+    let last = Mail::new(Fresh(vec![all[1].clone()]), &vitals);
+    trap.1.store(true, Ordering::Relaxed);
+    assert!(outbox.send(last).await.is_err(), "it does not fall");
+    pass(1_000).await;
+    assert!(world.lock().unwrap().settled.is_empty(), "nobody is there who could store it");
+
+    world.lock().unwrap().held = all.clone();
+    let (outbox, vitals) = begin(&world, CancellationToken::new(), &hand, clock());
+    outbox.send(Mail::new(Fresh(vec![all[2].clone()]), &vitals)).await.unwrap();
+    pass(10_000).await;
+    outbox.send(Mail::new(Fresh(vec![message(4, "tower")]), &vitals)).await.unwrap();
+    pass(1_000).await;
+    let mut world = world.lock().unwrap();
+    world.settled.sort_by_key(|(id, _)| *id);
+    assert_eq!(world.delivered, [1, 2, 3, 4]);
+    assert_eq!(world.settled, [1, 2, 3, 4].map(|id| (id, Sent::Done)));
+    assert_eq!(world.doubtful, [] as [i64; 0]);
 }

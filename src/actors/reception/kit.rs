@@ -149,10 +149,11 @@ impl Desk {
         self.kit.platform.name()
     }
 
-    /// Takes one from somebody's bucket. Else the milliseconds to wait, and whether they are to be told.
-    pub(super) fn paced(&self, user: &UserId) -> Result<(), (u64, bool)> {
+    /// Takes one from somebody's bucket, for something that they sent at `sent`: what was written slowly while the platform
+    /// could not be reached comes all at once. Else the milliseconds to wait, and whether they are to be told.
+    pub(super) fn paced(&self, user: &UserId, sent: Millis) -> Result<(), (u64, bool)> {
         let now = self.kit.clock.now();
-        let Err(wait) = self.pace.borrow_mut().take(now, user.as_str()) else { return Ok(()) };
+        let Err(wait) = self.pace.borrow_mut().take(sent.min(now), user.as_str()) else { return Ok(()) };
         let mut told = self.told.borrow_mut();
         if told.len() >= REMEMBERED {
             told.retain(|_, until| *until > now);

@@ -215,7 +215,7 @@ async fn said(desk: &Desk, incoming: &Incoming, guest: &Guest, words: Words<'_>)
     let command = command::parse(words.text);
     let ends = matches!(command, Some(Ok(Command::Cancel(_) | Command::Stop)));
     // Whoever writes too much must still be able to end what that began.
-    if !ends && let Err((wait_ms, tell)) = desk.paced(&guest.identity.user) {
+    if !ends && let Err((wait_ms, tell)) = desk.paced(&guest.identity.user, incoming.at) {
         if !tell {
             return Ok(Receipt::Ignored);
         }

@@ -139,7 +139,7 @@ fn script(rest: Gate, paid: Gate) -> impl Fn(&Request) -> Reply + Send + Sync {
         } else if results.contains("made some") {
             Reply::say("Here.")
         } else if last.contains("look it up") {
-            call("I look at that first: it takes a moment, and then I tell you.", "bench_meet")
+            call("I look that up first.", "bench_meet")
         } else if last.contains("pay them") {
             call("", "bench_pay")
         } else if last.contains("the file") {

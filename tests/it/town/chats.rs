@@ -44,6 +44,7 @@ pub(super) fn live_with(
     let platform = Arc::clone(&fake) as Arc<dyn Platform>;
     Town::live_with(config, vec![Arc::clone(model)], vec![platform], async |town| {
         settle().await;
+        fake.live_by(&town.clock);
         test(town, &fake, model).await;
         // Platforms are not written to faster than they take it.
         town.pass(1).await;
@@ -252,6 +253,28 @@ fn whoever_writes_too_fast_is_told_once_and_can_still_end_what_that_began() {
             say(fake, "42", &format!("/help {n}")).await;
         }
         assert_eq!(slow(town), 2, "once a minute");
+    });
+}
+
+#[test]
+fn what_comes_all_at_once_after_an_outage_is_counted_when_it_was_written() {
+    live(&telegram(", policy: open, messages_per_minute: 3"), async |town, fake, model| {
+        for minute in (1..=20).rev() {
+            let mut late = alone("42").says(fake, &format!("{minute} minutes ago"));
+            late.at = town.clock.now() - minute * 60_000;
+            assert_eq!(fake.comes(late).await, Ok(Receipt::Taken), "{minute}");
+        }
+        let mut early = alone("42").says(fake, "by a clock that is ahead");
+        early.at = town.clock.now() + 3_600_000;
+        assert_eq!(fake.comes(early).await, Ok(Receipt::Taken));
+        let mut more = Vec::new();
+        for n in 0..9 {
+            more.push(say(fake, "42", &format!("now {n}")).await);
+        }
+        let taken = more.iter().filter(|receipt| **receipt == Receipt::Taken).count();
+        assert!((1..=3).contains(&taken), "{more:?}");
+        town.pass(60).await;
+        assert!(model.calls() > 0);
     });
 }
 
@@ -483,6 +506,7 @@ fn what_waits_at_the_end_is_left_to_the_platform() {
     let mut pending = Vec::new();
     Town::live_with(&telegram(", policy: open"), vec![model], vec![platform], async |town| {
         settle().await;
+        fake.live_by(&town.clock);
         fake.lay("slow.png", Lies::Late(10, 600));
         pending.push(actix::spawn(fake.comes(alone("42").says(&fake, "look").with(
             "slow.png",

@@ -4,18 +4,22 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use atoll::{
-    domain::chat::{
-        Content, Event, Failure, Incoming, Link, Media, Place, Post, Quote, Receipt, RemoteFile, Sender,
+    domain::{
+        Millis,
+        chat::{
+            Content, Event, Failure, Incoming, Link, Media, Place, Post, Quote, Receipt, RemoteFile, Sender,
+        },
     },
     ports::{
         channel::Resend,
+        clock::Clock,
         platform::{Abilities, Download, NotNow, Platform, Sink},
     },
 };
@@ -54,11 +58,21 @@ pub(super) struct Fake {
     state: Mutex<State>,
     falls: Arc<Notify>,
     count: AtomicU64,
+    clock: OnceLock<Arc<dyn Clock>>,
 }
+
+/// Stands for the time at which something comes.
+const NOW: Millis = 0;
 
 impl Fake {
     pub(super) fn new(name: &'static str) -> Arc<Self> {
-        Arc::new(Self { name, state: Mutex::default(), falls: Arc::default(), count: AtomicU64::new(1) })
+        let (state, falls, clock) = (Mutex::default(), Arc::default(), OnceLock::new());
+        Arc::new(Self { name, state, falls, count: AtomicU64::new(1), clock })
+    }
+
+    /// What it is told is told by this clock.
+    pub(super) fn live_by(&self, clock: &Arc<dyn Clock>) {
+        self.clock.get_or_init(|| Arc::clone(clock));
     }
 
     fn sink(&self) -> Arc<dyn Sink> {
@@ -94,7 +108,10 @@ impl Fake {
     }
 
     /// Something comes in; what it says is taken on its way when this returns.
-    pub(super) fn comes(&self, incoming: Incoming) -> BoxFuture<'static, Result<Receipt, NotNow>> {
+    pub(super) fn comes(&self, mut incoming: Incoming) -> BoxFuture<'static, Result<Receipt, NotNow>> {
+        if incoming.at == NOW {
+            incoming.at = self.clock.get().unwrap().now();
+        }
         self.sink().take(incoming)
     }
 
@@ -134,7 +151,7 @@ fn at(who: &str, chat: &str, group: bool) -> Incoming {
         place: Place { chat: chat.into(), thread: None },
         group,
         sender: Sender { id: who.into(), name: format!("Name {who}") },
-        at: 1,
+        at: NOW,
         event,
     }
 }

@@ -23,6 +23,7 @@ fn live(name: &'static str, settings: &str, model: &Arc<Scripted>, test: impl As
     );
     Town::live_with(&config, vec![Arc::clone(model)], vec![platform], async |town| {
         settle().await;
+        fake.live_by(&town.clock);
         test(town, &fake).await;
         town.pass(1).await;
     });

@@ -44,6 +44,7 @@ doors!(
         decide: Decide,
         expire: Expire,
         claim_outbox: ClaimOutbox,
+        held_outbox: HeldOutbox,
         settle_outbox: SettleOutbox,
         resend_outbox: ResendOutbox,
         record_post: RecordPost,

@@ -68,6 +68,12 @@ message!(
         limit: usize } -> Vec<(OutboxRow, bool)>
 );
 message!(
+    /// Finds messages that this run holds.
+    HeldOutbox { /// Beyond this number.
+        after: i64, /// How many at most.
+        limit: usize } -> Vec<OutboxRow>
+);
+message!(
     /// Notes what came of sending.
     SettleOutbox { /// Each message with what came of it.
         sent: Vec<(i64, Sent)>, /// When.

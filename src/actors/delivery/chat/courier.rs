@@ -24,7 +24,7 @@ use crate::{
     ports::{channel::Resend, clock::Clock, platform::Platform},
 };
 
-use super::health::Health;
+use super::{health::Health, waits::Tries};
 
 /// How long a platform is trusted to know a key again, in milliseconds. Discord says "the past few minutes"
 /// (<https://docs.discord.com/developers/resources/message#create-message>).
@@ -133,7 +133,7 @@ impl Courier {
             Body::Approval { approval, .. } => Some(approval.clone()),
             _ => None,
         };
-        let mut tries = 0;
+        let mut tries = Tries::default();
         loop {
             let (outbox, answers) = (row.id, row.message.answers.clone());
             match self.doors.before.ask(BeforePost { outbox, answers, approval: approval.clone() }).await {
@@ -185,11 +185,14 @@ impl Courier {
         mut content: Content,
     ) -> Result<bool, NotPosted> {
         let place = Place::of(conversation);
-        let (mut tries, mut is_plain) = (0, false);
+        let (mut tries, mut is_plain) = (Tries::default(), false);
         loop {
             self.turn(&place).await?;
             match self.platform.edit(&place, message, content.clone()).await {
-                Ok(()) | Err(Failure::Unchanged) => return Ok(true),
+                Ok(()) | Err(Failure::Unchanged) => {
+                    self.health.posted(self.clock.now());
+                    return Ok(true);
+                }
                 Err(Failure::NoMessage(_)) => return Ok(false),
                 Err(Failure::Markup(why)) if !is_plain => {
                     tracing::warn!(why, "a message goes out as plain text: its markup is refused");
@@ -228,7 +231,7 @@ impl Courier {
             self.repeat(errand, part, &mut post).await?;
             repeated = true;
         }
-        let (mut tries, mut is_plain) = (0, false);
+        let (mut tries, mut is_plain) = (Tries::default(), false);
         loop {
             self.turn(&post.place).await?;
             fault::point("before_send", self.platform.name());
@@ -293,7 +296,7 @@ impl Courier {
             approval: approval.map(|approval| approval.id.clone()),
             at: self.clock.now(),
         };
-        let mut tries = 0;
+        let mut tries = Tries::default();
         loop {
             match self.doors.record_post.ask(RecordPost { post: post.clone() }).await {
                 Ok(()) => return Ok(()),
@@ -321,7 +324,7 @@ impl Courier {
         &self,
         place: &Place,
         failure: Failure,
-        tries: &mut u32,
+        tries: &mut Tries,
     ) -> Result<(), NotPosted> {
         self.health.failed(self.clock.now(), &failure);
         match failure {
@@ -330,6 +333,9 @@ impl Courier {
                 Ok(())
             }
             Failure::NoChat(why) => Err(Sent::Parked(why)),
+            Failure::Later(why) if self.is_hopeless(tries) => {
+                Err(Sent::Refused(format!("it fails at this one, and takes others: {why}")))
+            }
             // A person has to mend it, and the health says so: what waits goes out then.
             Failure::NoToken(why) | Failure::Later(why) => self.wait(tries, why).await,
             Failure::Unknown(why) => Err(Sent::Unknown(why)),

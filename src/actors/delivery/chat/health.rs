@@ -9,7 +9,7 @@ use crate::domain::{Millis, chat::Failure};
 /// What is known of sending.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Sending {
-    /// Messages that were posted.
+    /// Messages that were posted, or changed for the last time.
     pub posted: u64,
     /// When the last one was.
     pub posted_at: Option<Millis>,

@@ -89,7 +89,8 @@ impl Platform for Tower {
         let words = if post.content.markup.is_empty() { &post.content.plain } else { &post.content.markup };
         assert!(!words.contains("a stumbling block"), "the adapter falls over it");
         self.0.lock().unwrap().posted_at.push(tokio::time::Instant::now());
-        let failure = self.call(format!("post {} {words}", post.place.name()));
+        let fails = words.contains("a poisoned word").then(|| Failure::Later("502".into()));
+        let failure = self.call(format!("post {} {words}", post.place.name())).or(fails);
         let arrives = matches!(failure, None | Some(Failure::Unknown(_)));
         let mut world = self.0.lock().unwrap();
         if arrives && !(self.1 == Resend::Safe && world.keys.contains(&post.key)) {
@@ -427,6 +428,29 @@ async fn nothing_is_lost_to_markup_to_size_or_to_a_bad_day_of_the_platform() {
     assert_eq!(delivered.await, Sent::Done);
     let shown = bench.shown();
     assert!(shown[0] == "here" && shown[1].contains("/api/files/f1"), "{shown:?}");
+}
+
+#[actix::test]
+async fn a_message_at_which_the_platform_always_fails_holds_its_chat_up_only_while_nothing_else_goes_out() {
+    let bench = Bench::new(World::default(), Resend::Marked);
+    let first = bench.deliver(answer(1, "42", "a poisoned word"), false);
+    let second = bench.deliver(answer(2, "42", "healthy"), false);
+    let (first, second) = (tokio::spawn(first), tokio::spawn(second));
+    pass(6 * 3_600_000).await;
+    assert!(!first.is_finished(), "the platform may be away, and comes back");
+    assert_eq!(bench.deliver(answer(3, "43", "elsewhere"), false).await, Sent::Done);
+    let sent = first.await.unwrap();
+    assert!(matches!(&sent, Sent::Refused(why) if why.ends_with("502")), "{sent:?}");
+    assert_eq!(second.await.unwrap(), Sent::Done);
+    assert_eq!(bench.shown(), ["elsewhere", "healthy"]);
+    let quick = bench.next(World::default(), Resend::Marked);
+    let first = tokio::spawn(quick.deliver(answer(4, "42", "a poisoned word"), false));
+    pass(2_000).await;
+    assert_eq!(quick.deliver(answer(5, "43", "elsewhere"), false).await, Sent::Done);
+    pass(10 * 60_000).await;
+    assert!(!first.is_finished(), "it gives up too early");
+    pass(60 * 60_000).await;
+    assert!(first.is_finished());
 }
 
 #[actix::test]

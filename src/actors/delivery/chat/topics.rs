@@ -10,7 +10,10 @@ use crate::{
     },
 };
 
-use super::courier::{Courier, NotPosted};
+use super::{
+    courier::{Courier, NotPosted},
+    waits::Tries,
+};
 
 impl Courier {
     /// Shows where a task stands, in the one message that does. Platforms that have no threads are told of it by other
@@ -43,7 +46,7 @@ impl Courier {
     }
 
     async fn told_in(&self, row: &OutboxRow, topic: &Topic) -> Result<Option<TopicPlace>, NotPosted> {
-        let mut tries = 0;
+        let mut tries = Tries::default();
         loop {
             let ask = TopicOf { conversation: row.message.conversation.clone(), topic: topic.id.clone() };
             match self.doors.topic_of.ask(ask).await {
@@ -70,7 +73,7 @@ impl Courier {
             Some(head) if is_group(&conversation.user()) => self.under(&here, head, &topic.title).await?,
             _ => here,
         };
-        let mut tries = 0;
+        let mut tries = Tries::default();
         loop {
             let at = TopicPlace { place: place.clone(), head: head.clone() };
             let note = OpenTopic { conversation: conversation.clone(), topic: topic.id.clone(), at };
@@ -82,7 +85,7 @@ impl Courier {
     }
 
     async fn head(&self, row: &OutboxRow, here: &Place, mut content: Content) -> Result<String, NotPosted> {
-        let (mut tries, mut is_plain) = (0, false);
+        let (mut tries, mut is_plain) = (Tries::default(), false);
         loop {
             self.turn(here).await?;
             let post = Post {
@@ -109,7 +112,7 @@ impl Courier {
 
     /// The thread under a message; the chat itself where none can be opened.
     async fn under(&self, here: &Place, head: &str, title: &str) -> Result<Place, NotPosted> {
-        let mut tries = 0;
+        let mut tries = Tries::default();
         loop {
             self.turn(here).await?;
             match self.platform.thread(here, head, title).await {

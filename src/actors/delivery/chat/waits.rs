@@ -9,6 +9,15 @@ use super::courier::{Courier, NotPosted};
 /// First and longest pause before something is tried again, in milliseconds.
 const PAUSE: u64 = 1_500;
 const LONGEST_PAUSE: u64 = 120_000;
+/// So often something is tried, about half an hour long, at which a platform fails that takes everything else.
+const TRIES: u32 = 20;
+
+/// How often something failed, in ways that may pass.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    count: u32,
+    since: Option<Millis>,
+}
 
 impl Courier {
     /// Waits until it is this chat's turn. Meanwhile the platform may ask for more patience: then it takes another turn, so
@@ -49,11 +58,18 @@ impl Courier {
         }
     }
 
-    pub(super) async fn wait(&self, tries: &mut u32, why: String) -> Result<(), NotPosted> {
-        *tries += 1;
-        let pause = backoff(*tries, PAUSE, LONGEST_PAUSE, self.clock.dice());
+    pub(super) async fn wait(&self, tries: &mut Tries, why: String) -> Result<(), NotPosted> {
+        tries.count += 1;
+        tries.since.get_or_insert(self.clock.now());
+        let pause = backoff(tries.count, PAUSE, LONGEST_PAUSE, self.clock.dice());
         tracing::debug!(why, pause, "a message waits to be posted");
         self.pause(i64::try_from(pause).unwrap_or(i64::MAX)).await
+    }
+
+    /// True when a platform fails at one thing again and again, and takes others meanwhile: nothing is to wait behind that.
+    pub(super) fn is_hopeless(&self, tries: &Tries) -> bool {
+        let worked = self.health.look().posted_at;
+        tries.count >= TRIES && tries.since.is_some_and(|since| worked.is_some_and(|worked| worked > since))
     }
 
     async fn pause(&self, ms: Millis) -> Result<(), NotPosted> {
