@@ -20,8 +20,8 @@ use super::kit::Desk;
 
 /// Most files with one message.
 const MOST_FILES: usize = 10;
-/// Longest time in which all files of a message are fetched. Until then the platform keeps the message, and Telegram what
-/// came after it too.
+/// Longest time in which all files of a message are fetched and what is said in them is written down: so long its chat
+/// waits.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// How often fetching is tried.
 const TRIES: u32 = 3;
@@ -83,7 +83,7 @@ pub(super) async fn fetch(
         let taking = async {
             let most = check(desk, at, file).map_err(Missing::Out)?;
             let kept = keep(desk, user, file, most, until).await?;
-            take_along(desk, file, kept, &mut brought).await;
+            take_along(desk, file, kept, until, &mut brought).await;
             Ok(())
         };
         let taken = tokio::select! {
@@ -205,12 +205,13 @@ fn media_type(text: &str) -> String {
 }
 
 /// Puts a file to the others; what is said in a recording takes its place.
-async fn take_along(desk: &Desk, remote: &RemoteFile, file: FileRef, brought: &mut Brought) {
+async fn take_along(desk: &Desk, remote: &RemoteFile, file: FileRef, until: Instant, brought: &mut Brought) {
     let is_sound = matches!(remote.media, Media::Voice | Media::Audio);
     let Some(transcriber) = desk.kit.transcriber.as_ref().filter(|_| is_sound) else {
         return brought.files.push(file);
     };
-    match transcriber.transcribe(&file).await {
+    let written = timeout_at(until, transcriber.transcribe(&file)).await;
+    match written.unwrap_or_else(|_| Err("it takes too long".into())) {
         Ok(words) if words.trim().is_empty() => {
             brought.left_out.push(format!("nothing could be understood in {}", shown(remote)));
         }

@@ -19,6 +19,8 @@ pub(super) struct Desk {
     /// One above the highest number that came; `None` when the server knows that all of it is settled.
     next: Option<i64>,
     open: BTreeSet<i64>,
+    /// Of the open ones those that are noted down: the server need not keep them.
+    noted: BTreeSet<i64>,
     /// Settled, and the server may offer it again.
     settled: BTreeSet<i64>,
     /// By chat; what waits for nothing is in a line of its own.
@@ -49,6 +51,21 @@ impl Desk {
             self.settled.insert(number);
             return true;
         };
+        self.put(number, *incoming, album, now, hold);
+        true
+    }
+
+    /// Puts one here that an earlier run noted down: the server is told nothing of it.
+    pub(super) fn restore(&mut self, number: i64, reading: Reading, now: u64, hold: u64) {
+        if let Reading::Heard { incoming, album } = reading
+            && !self.open.contains(&number)
+        {
+            self.noted.insert(number);
+            self.put(number, *incoming, album, now, hold);
+        }
+    }
+
+    fn put(&mut self, number: i64, incoming: Incoming, album: Option<String>, now: u64, hold: u64) {
         self.open.insert(number);
         let (haste, chat) = (gate::haste(&incoming.event), &incoming.place.chat);
         let line = if haste == Haste::Beside { beside(chat, number) } else { chat.clone() };
@@ -56,16 +73,15 @@ impl Desk {
         let same = |item: &&mut Item| album.is_some() && item.album == album && !item.taken;
         if let Some(item) = queue.iter_mut().find(same) {
             item.numbers.push(number);
-            item.pieces.push(*incoming);
+            item.pieces.push(incoming);
             item.due = (now + hold).min(item.latest);
-            return true;
+            return;
         }
         let due = if album.is_some() { now + hold } else { now };
         let latest = now + LONGEST * hold;
         let hurries = (haste == Haste::Ends).then_some(now + gate::SOON_MS);
-        let (numbers, pieces) = (vec![number], vec![*incoming]);
+        let (numbers, pieces) = (vec![number], vec![incoming]);
         queue.push_back(Item { numbers, pieces, album, due, latest, taken: false, hurries });
-        true
     }
 
     /// What ends work, and waited long enough behind others, gets a line of its own.
@@ -112,22 +128,42 @@ impl Desk {
         if queue.is_empty() {
             self.chats.remove(chat);
         }
-        numbers.iter().for_each(|number| {
-            self.open.remove(number);
-        });
+        self.close(&numbers);
         self.settled.extend(&numbers);
         numbers
     }
 
-    /// The first of this chat was not taken. All of the chat is forgotten, for it will be offered again, in order. Gives the
-    /// numbers.
+    /// The first of this chat was not taken. All of the chat that the server keeps is forgotten, for it will be offered
+    /// again, in order. Gives the numbers.
     pub(super) fn given_back(&mut self, chat: &str) -> Vec<i64> {
         let queue = self.chats.remove(chat).unwrap_or_default();
-        let numbers: Vec<i64> = queue.into_iter().flat_map(|item| item.numbers).collect();
-        numbers.iter().for_each(|number| {
-            self.open.remove(number);
-        });
+        let is_noted = |item: &Item| item.numbers.iter().any(|number| self.noted.contains(number));
+        let (kept, given): (Vec<Item>, Vec<Item>) = queue.into_iter().partition(is_noted);
+        if !kept.is_empty() {
+            self.chats.insert(chat.to_owned(), kept.into());
+        }
+        let numbers: Vec<i64> = given.into_iter().flat_map(|item| item.numbers).collect();
+        self.close(&numbers);
         numbers
+    }
+
+    fn close(&mut self, numbers: &[i64]) {
+        for number in numbers {
+            self.open.remove(number);
+            self.noted.remove(number);
+        }
+    }
+
+    /// These are noted down.
+    pub(super) fn note(&mut self, numbers: impl IntoIterator<Item = i64>) {
+        let open = &self.open;
+        self.noted.extend(numbers.into_iter().filter(|number| open.contains(number)));
+    }
+
+    /// The first of this chat is noted down: the server will not offer it again.
+    pub(super) fn is_first_noted(&self, chat: &str) -> bool {
+        let first = self.chats.get(chat).and_then(VecDeque::front);
+        first.is_some_and(|item| item.numbers.iter().any(|number| self.noted.contains(number)))
     }
 
     /// This update is not settled.
@@ -135,14 +171,19 @@ impl Desk {
         self.open.contains(&number)
     }
 
-    /// How many updates are not settled.
-    pub(super) fn open(&self) -> usize {
-        self.open.len()
+    /// The updates that are not settled, and whether each is noted down.
+    pub(super) fn open(&self) -> impl Iterator<Item = (i64, bool)> {
+        self.open.iter().map(|number| (*number, self.noted.contains(number)))
+    }
+
+    /// How many updates are not settled, and nowhere but at the server.
+    pub(super) fn waiting(&self) -> usize {
+        self.open.len() - self.noted.len()
     }
 
     /// The first number that the server must go on offering. `None` when there is nothing to tell it.
     pub(super) fn offset(&self) -> Option<i64> {
-        self.open.first().copied().or(self.next)
+        self.open.difference(&self.noted).next().copied().or(self.next)
     }
 
     /// The server keeps no numbers of its own to be told: what is settled is forgotten.
@@ -155,7 +196,7 @@ impl Desk {
     pub(super) fn acknowledged(&mut self, offset: Option<i64>) {
         let Some(offset) = offset else { return };
         self.settled = self.settled.split_off(&offset);
-        if self.open.is_empty() && self.next == Some(offset) {
+        if self.waiting() == 0 && self.next == Some(offset) {
             self.next = None;
         }
     }
@@ -246,7 +287,7 @@ mod tests {
         assert_eq!((desk.done("1"), desk.offset()), (vec![5], Some(7)));
         assert_eq!(ids(desk.ready(0)), ["1:11"]);
         desk.done("1");
-        assert_eq!((desk.offset(), desk.open()), (Some(8), 0));
+        assert_eq!((desk.offset(), desk.waiting()), (Some(8), 0));
     }
 
     #[test]
@@ -267,9 +308,24 @@ mod tests {
             desk.offer(number, heard(chat, message, None), 0, 0);
         }
         assert_eq!(desk.ready(0).len(), 2);
-        assert_eq!((desk.given_back("1"), desk.open()), (vec![5, 7], 1));
+        assert_eq!((desk.given_back("1"), desk.waiting()), (vec![5, 7], 1));
         assert!(desk.offer(5, heard(1, 10, None), 0, 0), "it is new again");
         assert_eq!(ids(desk.ready(0)), ["1:10"]);
+    }
+
+    #[test]
+    fn what_is_noted_is_the_server_s_no_more_and_what_an_earlier_run_noted_tells_it_nothing() {
+        let mut desk = Desk::default();
+        desk.restore(900, heard(3, 1, None), 0, 0);
+        assert_eq!((desk.offset(), desk.waiting(), desk.is_first_noted("3")), (None, 0, true));
+        desk.offer(5, heard(1, 10, None), 0, 0);
+        desk.offer(6, heard(1, 11, None), 0, 0);
+        assert_eq!((desk.offset(), desk.waiting()), (Some(5), 2));
+        desk.note([5, 7]);
+        assert_eq!((desk.offset(), desk.waiting(), desk.is_first_noted("1")), (Some(6), 1, true));
+        assert_eq!(ids(desk.ready(0)), ["1:10", "3:1"]);
+        assert_eq!(desk.given_back("1"), [6], "what is noted comes from nowhere else again");
+        assert_eq!((desk.done("1"), desk.done("3"), desk.open().count()), (vec![5], vec![900], 0));
     }
 
     fn command(chat: i64, message: i64, line: &str) -> Reading {
@@ -341,15 +397,16 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes in whatever order: nothing is acknowledged before it is settled, nothing is taken twice, and in
-        /// a chat all is taken in the order in which it came.
+        /// Whatever comes in whatever order: nothing is acknowledged before it is settled or noted, nothing is taken twice,
+        /// what is noted is not given back, and in a chat all is taken in the order in which it came.
         #[test]
         fn the_offset_never_passes_what_is_open(
-            steps in proptest::collection::vec((0u8..5, 0i64..4, 0i64..30, any::<bool>()), 1..120)
+            steps in proptest::collection::vec((0u8..7, 0i64..4, 0i64..30, any::<bool>()), 1..120)
         ) {
             let mut desk = Desk::default();
             let (mut number, mut now) = (0, 0);
-            let (mut open, mut taken) = (BTreeSet::new(), BTreeMap::<String, Vec<i64>>::new());
+            let (mut open, mut noted) = (BTreeSet::new(), BTreeSet::new());
+            let mut taken = BTreeMap::<String, Vec<i64>>::new();
             for (step, chat, message, album) in steps {
                 now += 100;
                 match step {
@@ -372,14 +429,28 @@ mod tests {
                         if ready {
                             for number in desk.done(&chat) {
                                 prop_assert!(open.remove(&number));
+                                noted.remove(&number);
+                            }
+                        }
+                    }
+                    4 => {
+                        desk.note(open.iter().copied());
+                        noted.clone_from(&open);
+                    }
+                    5 => {
+                        let chat = chat.to_string();
+                        let first = desk.chats.get(&chat).and_then(VecDeque::front);
+                        if first.is_some_and(|item| item.taken) && !desk.is_first_noted(&chat) {
+                            for number in desk.given_back(&chat) {
+                                prop_assert!(open.remove(&number) && !noted.contains(&number));
                             }
                         }
                     }
                     _ => desk.acknowledged(desk.offset()),
                 }
-                let lowest = open.first().copied();
+                let lowest = open.difference(&noted).next().copied();
                 prop_assert!(lowest.is_none() || desk.offset() == lowest);
-                prop_assert_eq!(desk.open(), open.len());
+                prop_assert_eq!(desk.waiting(), open.len() - noted.len());
             }
         }
     }

@@ -1,12 +1,11 @@
-//! Updates that Telegram brings itself (<https://core.telegram.org/bots/api#setwebhook>): each is answered when it is taken,
-//! so that one which is not comes again.
+//! Updates that Telegram brings itself (<https://core.telegram.org/bots/api#setwebhook>): each is answered when it is taken or
+//! noted, so that one which is not comes again.
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use subtle::ConstantTimeEq;
-use tokio::sync::oneshot;
 
 use super::{Inner, read};
 
@@ -41,28 +40,26 @@ impl Inner {
         if !self.knows(secret) {
             return Box::pin(async { Err(HookRefused::Forbidden) });
         }
-        let Ok(update) = serde_json::from_slice::<Value>(body) else {
+        let read = serde_json::from_slice::<Box<RawValue>>(body)
+            .and_then(|update| Ok((serde_json::from_str::<Value>(update.get())?, update)));
+        let Ok((read, update)) = read else {
             // It would come again and again, and never be one.
             tracing::debug!(channel = "telegram", "what was brought is no update");
             return Box::pin(async { Ok(()) });
         };
-        let Some(number) = read::number(&update) else {
+        let Some(number) = read::number(&read) else {
             tracing::debug!(channel = "telegram", "an update without a number was brought");
             return Box::pin(async { Ok(()) });
         };
         let (Some(round), Some(me)) = (self.round(), self.me()) else {
             return Box::pin(async { Err(HookRefused::NotNow) });
         };
-        let (told, answer) = oneshot::channel();
         if round.open() >= MOST {
             return Box::pin(async { Err(HookRefused::NotNow) });
         }
-        round.bring(number, read::read(&update, &me), told);
         Box::pin(async move {
-            match answer.await {
-                Ok(true) => Ok(()),
-                Ok(false) | Err(_) => Err(HookRefused::NotNow),
-            }
+            let taken = round.bring(number, read::read(&read, &me), &update).await;
+            taken.then_some(()).ok_or(HookRefused::NotNow)
         })
     }
 }

@@ -1,9 +1,9 @@
 //! Listens: asks for updates and goes on asking (<https://core.telegram.org/bots/api#getupdates>), or has them brought. What
-//! it tells the server to forget has been taken before; until then the server keeps it, so no position is kept here.
+//! it tells the server to forget has been taken before, or noted; until then the server keeps it.
 
 use std::{convert::Infallible, time::Duration};
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 use teloxide::{
     payloads::{
         DeleteWebhook, GetMe, GetUpdates, GetUpdatesSetters, GetWebhookInfo, SetWebhook, SetWebhookSetters,
@@ -41,7 +41,11 @@ impl Inner {
     pub(super) async fn hear(&self, round: &Round) -> Infallible {
         let mut attempt = 0;
         loop {
-            let error = match self.connect().await {
+            let connected = self.connect().await;
+            if let (Ok(()), Some(me)) = (&connected, self.me()) {
+                round.restore(&me).await;
+            }
+            let error = match connected {
                 Err(error) => error,
                 Ok(()) if self.webhook.is_some() => self.watch(round, &mut attempt).await,
                 Ok(()) => self.poll(round, &mut attempt).await,
@@ -96,30 +100,29 @@ impl Inner {
             round.acknowledged(offset);
             let mut new = false;
             for update in &updates {
-                new |= self.offer(round, update.get());
+                new |= self.offer(round, update);
             }
             if new || !up {
                 round.link(Link::Up { account: self.account() });
             }
             up = true;
             look = if new { LOOK } else { (look * 2).min(LONGEST_LOOK) };
-            // What is not settled is offered at once again, so asking must wait for it; but not for ever, for others.
+            // What is not settled is offered at once again, so asking must wait for it; but not for others, so that is noted.
             round.settled(look).await;
+            if round.waiting() > 0 {
+                round.note().await;
+            }
             if !new && !hold.is_zero() && asked.elapsed() < LOOK {
                 // It was to be held, and was not: asking goes on, but not in a circle.
                 sleep(look).await;
             }
-            hold = if round.open() == 0 { self.pauses.poll } else { Duration::ZERO };
+            hold = if round.waiting() == 0 { self.pauses.poll } else { Duration::ZERO };
         }
     }
 
     /// Puts an update on the desk. False when there was nothing new in it.
-    fn offer(&self, round: &Round, update: &str) -> bool {
-        let (Ok(update), Some(me)) = (serde_json::from_str::<Value>(update), self.me()) else {
-            tracing::debug!(channel = "telegram", "an update that cannot be read is passed over");
-            return false;
-        };
-        read::number(&update).is_some_and(|number| round.offer(number, read::read(&update, &me)))
+    fn offer(&self, round: &Round, update: &RawValue) -> bool {
+        self.me().is_some_and(|me| round.offer(update, &me))
     }
 
     /// Sees to it that updates are brought, until they are not.

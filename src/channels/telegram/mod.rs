@@ -2,7 +2,7 @@
 //!
 //! - `api`, `errors`: calls, and what their failures mean
 //! - `listen`, `hook`: the two ways in; `read`, `words`, `media`: updates as what happened
-//! - `desk`, `round`: order, albums, what may be acknowledged; `receipts`: what is shown at once
+//! - `desk`, `round`, `notes`: order, albums, what may be acknowledged; `receipts`: what is shown at once
 //! - `send`, `upload`: the way out
 
 mod api;
@@ -11,6 +11,7 @@ mod errors;
 mod hook;
 mod listen;
 mod media;
+mod notes;
 pub mod read;
 mod receipts;
 mod round;
@@ -47,6 +48,7 @@ use crate::{
 use self::{
     api::Api,
     errors::{Asked, CallError},
+    notes::Notes,
     read::Me,
     round::Round,
     send::Slowed,
@@ -187,7 +189,7 @@ impl Telegram {
     }
 
     /// Takes an update that Telegram brought: `secret` is the header `X-Telegram-Bot-Api-Secret-Token`. It answers when the
-    /// update was taken; an error makes Telegram bring it again, so answer that with any status but 2xx.
+    /// update was taken or noted; an error makes Telegram bring it again, so answer that with any status but 2xx.
     ///
     /// # Errors
     /// [`HookRefused`], as the future's result.
@@ -270,17 +272,18 @@ impl Platform for Telegram {
     fn listen(
         &self,
         sink: Arc<dyn Sink>,
-        _position: Option<String>,
+        position: Option<String>,
         stop: CancellationToken,
     ) -> BoxFuture<'static, ()> {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
-            let round = Arc::new(Round::new(Arc::clone(&inner), sink));
+            let round = Arc::new(Round::new(Arc::clone(&inner), sink, Notes::read(position.as_deref())));
             *lock(&inner.round) = Arc::downgrade(&round);
             tokio::select! {
                 () = stop.cancelled() => {}
                 never = inner.hear(&round) => match never {},
                 never = round.work() => match never {},
+                never = round.tidy() => match never {},
             }
         })
     }

@@ -1,13 +1,14 @@
 //! One time of listening: updates are put on the desk, taken from it chat by chat, and what whoever took them says is shown.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use serde_json::{Value, value::RawValue};
 use tokio::{
     sync::{Notify, oneshot},
     time::{Instant, sleep, sleep_until},
@@ -24,7 +25,8 @@ use crate::{
 use super::{
     Inner,
     desk::Desk,
-    read::Reading,
+    notes::Notes,
+    read::{self, Me, Reading},
     receipts::{Show, show},
 };
 
@@ -33,6 +35,8 @@ const SHOWN: usize = 64;
 /// First and longest pause before something that could not be taken is offered again, in milliseconds.
 const AGAIN: u64 = 200;
 const LONGEST_AGAIN: u64 = 10_000;
+/// How long an update that was brought is waited for before it is noted.
+const NOTE: Duration = Duration::from_millis(250);
 
 type Waiting = oneshot::Sender<bool>;
 
@@ -42,11 +46,14 @@ pub(super) struct Round {
     sink: Arc<dyn Sink>,
     begun: Instant,
     desk: Mutex<Desk>,
+    notes: Notes,
     /// Who is told what becomes of updates that were brought.
     waiting: Mutex<HashMap<i64, Vec<Waiting>>>,
     said: Mutex<Option<Link>>,
     came: Notify,
     settled: Notify,
+    /// Something that is noted is settled.
+    stale: Notify,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -54,16 +61,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Round {
-    pub(super) fn new(inner: Arc<Inner>, sink: Arc<dyn Sink>) -> Self {
+    pub(super) fn new(inner: Arc<Inner>, sink: Arc<dyn Sink>, notes: Notes) -> Self {
         Self {
             inner,
             sink,
             begun: Instant::now(),
             desk: Mutex::default(),
+            notes,
             waiting: Mutex::default(),
             said: Mutex::default(),
             came: Notify::new(),
             settled: Notify::new(),
+            stale: Notify::new(),
         }
     }
 
@@ -75,36 +84,100 @@ impl Round {
         u64::try_from(self.inner.pauses.album.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Puts an update on the desk. False when it is there already.
-    pub(super) fn offer(&self, number: i64, reading: Reading) -> bool {
+    /// Puts on the desk what an earlier run noted.
+    pub(super) async fn restore(&self, me: &Me) {
+        for (number, update) in self.notes.left().await {
+            let (now, hold) = (self.now(), self.hold());
+            lock(&self.desk).restore(number, read::read(&update, me), now, hold);
+            self.came.notify_one();
+        }
+    }
+
+    /// Puts an update on the desk. False when it is there already, or cannot be read.
+    pub(super) fn offer(&self, update: &RawValue, me: &Me) -> bool {
+        let Ok(read) = serde_json::from_str::<Value>(update.get()) else { return false };
+        let Some(number) = read::number(&read) else { return false };
+        self.put(number, read::read(&read, me), update)
+    }
+
+    fn put(&self, number: i64, reading: Reading, update: &RawValue) -> bool {
         if let Reading::Nothing(why) = &reading {
             tracing::debug!(channel = "telegram", update = number, why = %why, "an update is passed over");
+        } else {
+            self.notes.came(number, update);
         }
         let (now, hold) = (self.now(), self.hold());
-        let new = lock(&self.desk).offer(number, reading, now, hold);
+        let (new, open) = {
+            let mut desk = lock(&self.desk);
+            (desk.offer(number, reading, now, hold), desk.is_open(number))
+        };
+        if !new && !open {
+            self.notes.settled(&[number]);
+        }
         self.came.notify_one();
         new
     }
 
-    /// As [`offer`](Self::offer), and tells when it is taken.
-    pub(super) fn bring(&self, number: i64, reading: Reading, told: Waiting) {
+    /// Puts an update on the desk that was brought, and waits until it is taken, or noted. False when it is to be brought
+    /// again. The next of its chat is not brought before: so pieces of albums, and what takes long, are noted.
+    pub(super) async fn bring(&self, number: i64, reading: Reading, update: &RawValue) -> bool {
         self.link(Link::Up { account: self.inner.account() });
-        if matches!(reading, Reading::Nothing(_)) {
-            self.offer(number, reading);
-            lock(&self.desk).forget();
-            let _ = told.send(true);
-            return;
-        }
+        let patience = match &reading {
+            Reading::Nothing(_) => {
+                self.put(number, reading, update);
+                lock(&self.desk).forget();
+                return true;
+            }
+            Reading::Heard { album: Some(_), .. } => Duration::ZERO,
+            Reading::Heard { album: None, .. } => NOTE,
+        };
+        let (told, mut taken) = oneshot::channel();
         lock(&self.waiting).entry(number).or_default().push(told);
-        if !self.offer(number, reading) && !lock(&self.desk).is_open(number) {
+        if !self.put(number, reading, update) && !lock(&self.desk).is_open(number) {
             // It was taken, and the answer got lost on its way.
             self.tell(&[number], true);
         }
+        tokio::select! {
+            biased;
+            taken = &mut taken => return taken.unwrap_or(false),
+            () = sleep(patience) => {}
+        }
+        match self.note().await {
+            Some(noted) if noted.contains(&number) => true,
+            _ => taken.await.unwrap_or(false),
+        }
+    }
+
+    /// Notes down what is not settled. Gives what is noted now, or nothing when that is not possible.
+    pub(super) async fn note(&self) -> Option<BTreeSet<i64>> {
+        let open = || lock(&self.desk).open().collect();
+        let noted = self.notes.write(&*self.sink, open).await?;
+        lock(&self.desk).note(noted.iter().copied());
+        Some(noted)
+    }
+
+    /// Keeps the notes short, for ever: what is settled is taken out of them.
+    pub(super) async fn tidy(&self) -> Infallible {
+        let mut attempt = 0;
+        loop {
+            self.stale.notified().await;
+            while self.note().await.is_none() {
+                attempt += 1;
+                let wait = backoff(attempt, AGAIN, LONGEST_AGAIN, self.inner.clock.dice());
+                sleep(Duration::from_millis(wait)).await;
+            }
+            attempt = 0;
+        }
+    }
+
+    /// How many updates are nowhere but at the server.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.desk).waiting()
     }
 
     /// How many updates are on the desk.
     pub(super) fn open(&self) -> usize {
-        lock(&self.desk).open()
+        lock(&self.desk).open().count()
     }
 
     /// See [`Desk::offset`].
@@ -117,10 +190,10 @@ impl Round {
         lock(&self.desk).acknowledged(offset);
     }
 
-    /// Waits until everything is settled, but not longer than this.
+    /// Waits until nothing waits at the server, but not longer than this.
     pub(super) async fn settled(&self, most: Duration) {
         let until = Instant::now() + most;
-        while self.open() > 0 {
+        while self.waiting() > 0 {
             tokio::select! {
                 () = self.settled.notified() => {}
                 () = sleep_until(until) => return,
@@ -170,7 +243,7 @@ impl Round {
                 Ok(receipt) => break receipt,
                 Err(why) => {
                     tracing::debug!(channel = "telegram", why = %why, "an update is not taken yet");
-                    if self.inner.webhook.is_some() {
+                    if self.inner.webhook.is_some() && !lock(&self.desk).is_first_noted(&chat) {
                         return (chat, None);
                     }
                     attempt += 1;
@@ -184,14 +257,19 @@ impl Round {
     }
 
     fn leave(&self, chat: &str, taken: bool) {
-        let numbers = {
+        let (numbers, was_noted) = {
             let mut desk = lock(&self.desk);
+            let was_noted = desk.is_first_noted(chat);
             let numbers = if taken { desk.done(chat) } else { desk.given_back(chat) };
             if self.inner.webhook.is_some() {
                 desk.forget();
             }
-            numbers
+            (numbers, was_noted)
         };
+        self.notes.settled(&numbers);
+        if was_noted {
+            self.stale.notify_one();
+        }
         self.tell(&numbers, taken);
         self.settled.notify_one();
     }

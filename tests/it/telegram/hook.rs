@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use atoll::{
     channels::telegram::{HookRefused, Webhook},
     domain::{
-        chat::{Link, Receipt},
+        chat::{Event, Link, Receipt},
         secret::Secret,
     },
     ports::platform::NotNow,
@@ -39,6 +39,7 @@ async fn bring(rig: &Rig, secret: &str) -> Result<(), HookRefused> {
 #[tokio::test]
 async fn updates_are_brought_and_answered_when_they_were_taken() {
     let rig = listening().await;
+    rig.taker.notes(false);
     assert_eq!(rig.fake.webhook(), Some((URL.to_owned(), SECRET.to_owned())));
     let set = rig.fake.calls_of("setWebhook").remove(0).fields;
     assert_eq!(set["allowed_updates"].as_array().unwrap().len(), 4);
@@ -95,15 +96,58 @@ async fn what_is_no_update_is_not_to_come_again() {
 }
 
 #[tokio::test]
-async fn pieces_of_an_album_that_are_brought_together_are_joined() {
+async fn pieces_of_an_album_are_joined_though_each_is_brought_when_the_last_was_answered() {
     let rig = listening().await;
-    rig.fake.album(42, 42, &[b"a", b"b"], "our trip");
-    let first = rig.fake.to_bring().unwrap().to_string();
-    rig.fake.brought();
-    let second = rig.fake.to_bring().unwrap().to_string();
-    let both = [rig.telegram.hook(SECRET, first.as_bytes()), rig.telegram.hook(SECRET, second.as_bytes())];
-    assert_eq!(futures_util::future::join_all(both).await, [Ok(()), Ok(())]);
+    rig.fake.album(42, 42, &[b"a", b"b", b"c"], "our trip");
+    for _ in 0..3 {
+        assert_eq!(bring(&rig, SECRET).await, Ok(()));
+    }
+    rig.taker.after(1).await;
+    until("the notes are empty", async || rig.taker.noted() == 0).await;
     assert_eq!(rig.taker.offered(), ["42:1"]);
+    let Event::Message { files, .. } = &rig.taker.taken()[0].event else { panic!() };
+    assert_eq!(files.len(), 3);
+}
+
+#[tokio::test]
+async fn what_takes_long_is_noted_so_that_the_next_of_its_chat_is_brought_also_after_a_fall() {
+    let rig = listening().await;
+    rig.taker.sticks(42, true);
+    for words in ["slow", "behind it", "/approve q1"] {
+        rig.fake.say(42, 42, words);
+    }
+    let updates: Vec<String> = std::iter::from_fn(|| {
+        let update = rig.fake.to_bring().map(|update| update.to_string());
+        rig.fake.brought();
+        update
+    })
+    .take(3)
+    .collect();
+    for update in &updates {
+        assert_eq!(rig.telegram.hook(SECRET, update.as_bytes()).await, Ok(()));
+    }
+    until("an answer to a question passes by", async || rig.taker.offered() == ["42:1", "42:3"]).await;
+    assert_eq!(rig.taker.noted(), 3);
+    // Brought again while it is open: it is known.
+    assert_eq!(rig.telegram.hook(SECRET, updates[0].as_bytes()).await, Ok(()));
+    rig.stop().await;
+    rig.taker.sticks(42, false);
+    rig.listen();
+    until("all is taken, in its order", async || rig.taker.taken_in(42) == ["42:1", "42:3", "42:2"]).await;
+    until("the notes are empty", async || rig.taker.noted() == 0).await;
+}
+
+#[tokio::test]
+async fn what_is_noted_and_cannot_be_taken_now_is_offered_until_it_is() {
+    let rig = listening().await;
+    rig.taker.sticks(42, true);
+    rig.fake.say(42, 42, "one");
+    rig.taker.does(|_| Err(NotNow("the store is busy".into())));
+    assert_eq!(bring(&rig, SECRET).await, Ok(()));
+    rig.taker.sticks(42, false);
+    until("it is offered again", async || rig.taker.offered().len() >= 3).await;
+    rig.taker.does(|_| Ok(Receipt::Taken));
+    assert_eq!(rig.taker.after(1).await[0].id, "42:1");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use atoll::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,8 @@ pub(super) struct Taker {
     answer: Mutex<Arc<Answer>>,
     /// Chats in which taking does not end.
     stuck: watch::Sender<BTreeSet<String>>,
+    /// What was noted last, and whether anything can be.
+    noted: Mutex<(Option<String>, bool)>,
 }
 
 impl Sink for Taker {
@@ -61,7 +64,12 @@ impl Sink for Taker {
     }
 
     fn reached(&self, position: String) -> BoxFuture<'static, Result<(), NotNow>> {
-        panic!("Telegram keeps its position itself: {position}");
+        let mut noted = self.noted.lock().unwrap();
+        if noted.1 {
+            noted.0 = Some(position);
+            return Box::pin(async { Ok(()) });
+        }
+        Box::pin(async { Err(NotNow("the store is busy".into())) })
     }
 
     fn link(&self, link: Link) {
@@ -84,6 +92,22 @@ impl Taker {
                 all.remove(&chat.to_string());
             }
         });
+    }
+
+    /// From now on something can be noted, or not.
+    pub(super) fn notes(&self, can: bool) {
+        self.noted.lock().unwrap().1 = can;
+    }
+
+    /// How many updates are noted.
+    pub(super) fn noted(&self) -> usize {
+        let position = self.position();
+        let noted = position.map(|position| serde_json::from_str::<Value>(&position).unwrap());
+        noted.map_or(0, |noted| noted["open"].as_array().unwrap().len())
+    }
+
+    fn position(&self) -> Option<String> {
+        self.noted.lock().unwrap().0.clone()
     }
 
     pub(super) fn taken(&self) -> Vec<Incoming> {
@@ -158,6 +182,7 @@ impl Rig {
             links: Mutex::default(),
             answer: Mutex::new(Arc::new(Box::new(|_| Ok(Receipt::Taken)))),
             stuck: watch::Sender::default(),
+            noted: Mutex::new((None, true)),
         });
         let telegram = Arc::new(telegram.unwrap());
         Self { fake, taker, telegram, files, _folder: folder, listening: Mutex::default() }
@@ -175,7 +200,7 @@ impl Rig {
     pub(super) fn listen(&self) {
         let stop = CancellationToken::new();
         let sink = Arc::clone(&self.taker) as Arc<dyn Sink>;
-        let task = tokio::spawn(self.telegram.listen(sink, None, stop.clone()));
+        let task = tokio::spawn(self.telegram.listen(sink, self.taker.position(), stop.clone()));
         *self.listening.lock().unwrap() = Some((stop, task));
     }
 

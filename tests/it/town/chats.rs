@@ -349,6 +349,24 @@ fn cancel_also_gives_up_what_is_still_being_written_down() {
 }
 
 #[test]
+fn recordings_that_are_written_down_slowly_hold_their_chat_for_a_bounded_time() {
+    let config = format!("transcription: {{base_url: 'http://127.0.0.1:9'}}\n{}", telegram(", policy: open"));
+    live(&config, async |town, fake, model| {
+        let mut hear = alone("42").says(fake, "hear");
+        for name in ["a.ogg", "b.ogg", "c.ogg"] {
+            fake.lay(name, Lies::Bytes(100));
+            hear = hear.with(name, Media::Voice, None);
+        }
+        let began = Instant::now();
+        assert_eq!(fake.comes(hear).await, Ok(Receipt::Taken));
+        assert!(began.elapsed() < Duration::from_secs(310), "{:?}", began.elapsed());
+        settle().await;
+        assert_eq!(model.asked()[0].matches("it takes too long").count(), 3, "{:?}", model.asked());
+        assert_eq!(town.count("SELECT count(*) FROM inbound"), 1);
+    });
+}
+
+#[test]
 fn what_ends_work_keeps_its_place_behind_what_is_quick() {
     live(&telegram(", policy: open"), async |town, fake, _| {
         let first = fake.comes(alone("42").says(fake, "do it"));
