@@ -32,9 +32,10 @@ struct Answer<T> {
     parameters: Option<Parameters>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Parameters {
     retry_after: Option<u64>,
+    migrate_to_chat_id: Option<i64>,
 }
 
 /// The Bot API for one token.
@@ -206,11 +207,18 @@ where
 {
     match serde_json::from_slice::<Answer<T>>(bytes) {
         Ok(Answer { ok: true, result: Some(result), .. }) if status < 300 => Ok(result),
-        Ok(answer) if !answer.ok => Err(CallError::Said {
-            code: answer.error_code.unwrap_or(status),
-            words: answer.description.unwrap_or_default(),
-            wait: answer.parameters.and_then(|parameters| parameters.retry_after),
-        }),
+        Ok(answer) if !answer.ok => {
+            let words = answer.description.unwrap_or_default();
+            let told = answer.parameters.unwrap_or_default();
+            Err(match told.migrate_to_chat_id {
+                Some(to) => CallError::Moved { to, words },
+                None => CallError::Said {
+                    code: answer.error_code.unwrap_or(status),
+                    words,
+                    wait: told.retry_after,
+                },
+            })
+        }
         _ if status >= 300 => Err(CallError::Said {
             code: status,
             words: "an answer that is not the Bot API's".into(),

@@ -8,7 +8,7 @@ use crate::domain::{
     gate::{self, Haste},
 };
 
-use super::read::Reading;
+use super::{moved, read::Reading};
 
 /// An album is waited for at most so many times the usual.
 const LONGEST: u64 = 3;
@@ -210,7 +210,7 @@ fn beside(chat: &str, number: i64) -> String {
 /// The pieces of an album as one message, by the order in which they stand in the chat.
 fn join(pieces: &[Incoming]) -> Option<Incoming> {
     let number = |piece: &&Incoming| match &piece.event {
-        Event::Message { message, .. } => message.parse::<i64>().unwrap_or(i64::MAX),
+        Event::Message { message, .. } => moved::number(message).unwrap_or(i64::MAX),
         _ => i64::MAX,
     };
     let mut pieces: Vec<&Incoming> = pieces.iter().collect();

@@ -22,6 +22,13 @@ pub(super) enum CallError {
         /// Seconds to wait.
         wait: Option<u64>,
     },
+    /// The chat has another id now.
+    Moved {
+        /// Which.
+        to: i64,
+        /// The server's words.
+        words: String,
+    },
     /// The call did not leave this machine.
     Unsent(String),
     /// It left; what came of it cannot be known.
@@ -52,6 +59,7 @@ impl CallError {
         let tidy = |words: String| cut(&clean(token, &words), WORDS);
         match self {
             Self::Said { code, words, wait } => Self::Said { code, words: tidy(words), wait },
+            Self::Moved { to, words } => Self::Moved { to, words: tidy(words) },
             Self::Unsent(words) => Self::Unsent(tidy(words)),
             Self::Lost(words) => Self::Lost(tidy(words)),
         }
@@ -69,7 +77,7 @@ impl CallError {
     pub(super) fn words(&self) -> String {
         match self {
             Self::Said { code, words, .. } => format!("Telegram answered {code}: {words}"),
-            Self::Unsent(words) | Self::Lost(words) => words.clone(),
+            Self::Moved { words, .. } | Self::Unsent(words) | Self::Lost(words) => words.clone(),
         }
     }
 
@@ -77,7 +85,7 @@ impl CallError {
     pub(super) fn failure(self, asked: Asked) -> Failure {
         let after_ms = self.wait_ms();
         match self {
-            Self::Unsent(words) => Failure::Later(words),
+            Self::Moved { words, .. } | Self::Unsent(words) => Failure::Later(words),
             Self::Lost(words) if asked == Asked::Post => Failure::Unknown(words),
             Self::Lost(words) => Failure::Later(words),
             Self::Said { code: 429, .. } => {

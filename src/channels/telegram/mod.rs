@@ -3,7 +3,7 @@
 //! - `api`, `errors`: calls, and what their failures mean
 //! - `listen`, `hook`: the two ways in; `read`, `words`, `media`: updates as what happened
 //! - `desk`, `round`, `notes`: order, albums, what may be acknowledged; `receipts`: what is shown at once
-//! - `send`, `upload`: the way out
+//! - `send`, `upload`: the way out; `moved`: groups that have another id now
 
 mod api;
 mod desk;
@@ -11,6 +11,7 @@ mod errors;
 mod hook;
 mod listen;
 mod media;
+mod moved;
 mod notes;
 pub mod read;
 mod receipts;
@@ -48,6 +49,7 @@ use crate::{
 use self::{
     api::Api,
     errors::{Asked, CallError},
+    moved::Moved,
     notes::Notes,
     read::Me,
     round::Round,
@@ -153,6 +155,7 @@ struct Inner {
     /// The one that listens owns it.
     round: Mutex<Weak<Round>>,
     slowed: Mutex<Slowed>,
+    moved: Mutex<Moved>,
 }
 
 impl Telegram {
@@ -168,8 +171,9 @@ impl Telegram {
         let TelegramSettings { token, api_url, webhook, acknowledge, menu, pauses } = settings;
         let api = Api::new(api_url.as_deref(), token).ok_or(BadSettings::Api)?;
         let webhook = webhook.map(Hook::new).transpose()?;
-        let (me, round, slowed) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let inner = Inner { api, webhook, acknowledge, menu, pauses, files, clock, me, round, slowed };
+        let (me, round) = (Mutex::default(), Mutex::default());
+        let (slowed, moved) = (Mutex::default(), Mutex::default());
+        let inner = Inner { api, webhook, acknowledge, menu, pauses, files, clock, me, round, slowed, moved };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -241,6 +245,19 @@ impl Inner {
         lock(&self.slowed)
     }
 
+    /// The groups that have another id now.
+    fn moved(&self) -> MutexGuard<'_, Moved> {
+        lock(&self.moved)
+    }
+
+    /// A group has another id now; whoever listens writes that down.
+    fn moves(&self, from: i64, to: i64) {
+        if self.moved().note(from, to) {
+            tracing::info!(channel = "telegram", from, to, "a group became a supergroup");
+            self.round().inspect(|round| round.stale());
+        }
+    }
+
     async fn fetch(&self, file: RemoteFile) -> Result<Download, Failure> {
         let large = || Failure::TooLarge("Telegram gives bots no file of more than 20 MB".into());
         if file.size.is_some_and(|size| size > LARGEST_DOWNLOAD) {
@@ -277,7 +294,9 @@ impl Platform for Telegram {
     ) -> BoxFuture<'static, ()> {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
-            let round = Arc::new(Round::new(Arc::clone(&inner), sink, Notes::read(position.as_deref())));
+            let (notes, moved) = Notes::read(position.as_deref());
+            inner.moved().extend(moved);
+            let round = Arc::new(Round::new(Arc::clone(&inner), sink, notes));
             *lock(&inner.round) = Arc::downgrade(&round);
             tokio::select! {
                 () = stop.cancelled() => {}

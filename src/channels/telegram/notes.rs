@@ -1,5 +1,6 @@
 //! Notes of updates that are not settled. The server gives a hundred at a time, from the first that it keeps: without notes
-//! one that takes long would hold up all that came after it. They are the position from which listening begins.
+//! one that takes long would hold up all that came after it. They are the position from which listening begins, and say
+//! also which groups have another id now.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +12,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::ports::platform::Sink;
 
-use super::read;
+use super::{moved::Moved, read};
 
 /// Most updates that are noted: what is beyond stays at the server.
 const MOST: usize = 500;
@@ -21,6 +22,9 @@ const MOST: usize = 500;
 struct Written {
     /// Updates, as they came.
     open: Vec<Box<RawValue>>,
+    /// Groups that have another id now.
+    #[serde(default)]
+    moved: Moved,
 }
 
 /// The notes of one time of listening.
@@ -31,7 +35,7 @@ pub(super) struct Notes {
     /// What an earlier run left.
     left: Mutex<Vec<Box<RawValue>>>,
     /// What was written down last; one writes at a time.
-    written: tokio::sync::Mutex<BTreeSet<i64>>,
+    written: tokio::sync::Mutex<(BTreeSet<i64>, Moved)>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -40,13 +44,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Notes {
     /// Those that an earlier run wrote.
-    pub(super) fn read(position: Option<&str>) -> Self {
+    pub(super) fn read(position: Option<&str>) -> (Self, Moved) {
         let written = position.map_or_else(|| Ok(Written::default()), serde_json::from_str::<Written>);
         let written = written.unwrap_or_else(|error| {
             tracing::warn!(channel = "telegram", %error, "what an earlier run noted cannot be read");
             Written::default()
         });
-        Self { left: Mutex::new(written.open), ..Self::default() }
+        let last = tokio::sync::Mutex::new((BTreeSet::new(), written.moved.clone()));
+        (Self { left: Mutex::new(written.open), written: last, ..Self::default() }, written.moved)
     }
 
     /// Takes an update along that came.
@@ -71,7 +76,7 @@ impl Notes {
             let Ok(update) = serde_json::from_str::<Value>(raw.get()) else { continue };
             if let Some(number) = read::number(&update) {
                 self.came(number, &raw);
-                written.insert(number);
+                written.0.insert(number);
                 updates.push((number, update));
             }
         }
@@ -84,23 +89,24 @@ impl Notes {
         &self,
         sink: &dyn Sink,
         open: impl Fn() -> Vec<(i64, bool)>,
+        moved: impl Fn() -> Moved,
     ) -> Option<BTreeSet<i64>> {
         let mut written = self.written.lock().await;
-        let mut open = open();
+        let (mut open, moved) = (open(), moved());
         open.sort_by_key(|(number, is_noted)| (!is_noted, *number));
         open.truncate(MOST);
         let (numbers, position) = {
             let came = lock(&self.came);
             let known = |(number, _): &(i64, bool)| Some((*number, came.get(number)?.clone()));
             let (numbers, open): (BTreeSet<i64>, Vec<_>) = open.iter().filter_map(known).unzip();
-            (numbers, serde_json::to_string(&Written { open }).ok()?)
+            (numbers, serde_json::to_string(&Written { open, moved: moved.clone() }).ok()?)
         };
-        if *written != numbers {
+        if written.0 != numbers || written.1 != moved {
             if let Err(why) = sink.reached(position).await {
                 tracing::debug!(channel = "telegram", why = %why, "open updates cannot be noted now");
                 return None;
             }
-            written.clone_from(&numbers);
+            *written = (numbers.clone(), moved);
         }
         Some(numbers)
     }

@@ -44,6 +44,13 @@ pub enum Reading {
         /// The album that it is a piece of.
         album: Option<String>,
     },
+    /// A group became a supergroup.
+    Moved {
+        /// Its id before.
+        from: i64,
+        /// Its id now.
+        to: i64,
+    },
     /// It is nothing for anybody, for this reason.
     Nothing(Cow<'static, str>),
 }
@@ -59,6 +66,9 @@ pub fn number(update: &Value) -> Option<i64> {
 
 /// Reads an update.
 pub fn read(update: &Value, me: &Me) -> Reading {
+    if let Some((from, to)) = moved(&update["message"]) {
+        return Reading::Moved { from, to };
+    }
     if update["message"].is_object() {
         return message(&update["message"], me).unwrap_or_else(Reading::Nothing);
     }
@@ -72,6 +82,13 @@ pub fn read(update: &Value, me: &Me) -> Reading {
         return Reading::Nothing(format!("the bot is now {} of a chat", cut(status, 20)).into());
     }
     nothing("an update of a kind that is not read")
+}
+
+/// The old and the new id of a group, which both say.
+fn moved(message: &Value) -> Option<(i64, i64)> {
+    let chat = message["chat"]["id"].as_i64()?;
+    let (to, from) = (message["migrate_to_chat_id"].as_i64(), message["migrate_from_chat_id"].as_i64());
+    to.map(|to| (chat, to)).or_else(|| from.map(|from| (from, chat)))
 }
 
 /// What messages and edits have in common.

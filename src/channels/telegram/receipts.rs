@@ -11,7 +11,7 @@ use teloxide::{
 
 use crate::domain::chat::{Event, Incoming, Receipt};
 
-use super::{Inner, errors::CallError, read::cut, send::Target};
+use super::{Inner, errors::CallError, read::cut};
 
 /// Longest answer to a tap, in characters.
 const ANSWER: usize = 199;
@@ -64,7 +64,7 @@ impl Inner {
 
     async fn try_present(&self, incoming: &Incoming, show: Show) -> Result<(), CallError> {
         let patience = self.pauses.patience;
-        let Some(target) = Target::of(&incoming.place) else { return Ok(()) };
+        let Ok(target) = self.target(&incoming.place) else { return Ok(()) };
         match show {
             Show::Answer { token, text } => {
                 let mut call = AnswerCallbackQuery::new(token.into());
@@ -74,14 +74,14 @@ impl Inner {
                 self.api.call(&call, patience).await?;
             }
             Show::Mark(message) => {
-                let Some(message) = Target::message(&message) else { return Ok(()) };
+                let Some(message) = self.message_id(target, &message) else { return Ok(()) };
                 let mark = ReactionType::Emoji { emoji: SEEN.into() };
                 let call = SetMessageReaction::new(target.chat, message).reaction([mark]);
                 self.api.call(&call, patience).await?;
             }
             Show::Word { message, text } => {
                 let mut call = SendMessage::new(target.chat, text).disable_notification(true);
-                if let Some(message) = Target::message(&message) {
+                if let Some(message) = self.message_id(target, &message) {
                     call = call.reply_parameters(ReplyParameters::new(message).allow_sending_without_reply());
                 }
                 call.message_thread_id = target.thread;

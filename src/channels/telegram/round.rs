@@ -88,7 +88,8 @@ impl Round {
     pub(super) async fn restore(&self, me: &Me) {
         for (number, update) in self.notes.left().await {
             let (now, hold) = (self.now(), self.hold());
-            lock(&self.desk).restore(number, read::read(&update, me), now, hold);
+            let reading = self.home(read::read(&update, me));
+            lock(&self.desk).restore(number, reading, now, hold);
             self.came.notify_one();
         }
     }
@@ -100,12 +101,23 @@ impl Round {
         self.put(number, read::read(&read, me), update)
     }
 
-    fn put(&self, number: i64, reading: Reading, update: &RawValue) -> bool {
-        if let Reading::Nothing(why) = &reading {
-            tracing::debug!(channel = "telegram", update = number, why = %why, "an update is passed over");
-        } else {
-            self.notes.came(number, update);
+    /// What happens in a group that has another id now happens where it was.
+    fn home(&self, mut reading: Reading) -> Reading {
+        if let Reading::Heard { incoming, .. } = &mut reading {
+            self.inner.moved().bring_home(incoming);
         }
+        reading
+    }
+
+    fn put(&self, number: i64, reading: Reading, update: &RawValue) -> bool {
+        match &reading {
+            Reading::Nothing(why) => {
+                tracing::debug!(channel = "telegram", update = number, why = %why, "an update is passed over");
+            }
+            Reading::Moved { from, to } => self.inner.moves(*from, *to),
+            Reading::Heard { .. } => self.notes.came(number, update),
+        }
+        let reading = self.home(reading);
         let (now, hold) = (self.now(), self.hold());
         let (new, open) = {
             let mut desk = lock(&self.desk);
@@ -123,7 +135,7 @@ impl Round {
     pub(super) async fn bring(&self, number: i64, reading: Reading, update: &RawValue) -> bool {
         self.link(Link::Up { account: self.inner.account() });
         let patience = match &reading {
-            Reading::Nothing(_) => {
+            Reading::Nothing(_) | Reading::Moved { .. } => {
                 self.put(number, reading, update);
                 lock(&self.desk).forget();
                 return true;
@@ -151,12 +163,18 @@ impl Round {
     /// Notes down what is not settled. Gives what is noted now, or nothing when that is not possible.
     pub(super) async fn note(&self) -> Option<BTreeSet<i64>> {
         let open = || lock(&self.desk).open().collect();
-        let noted = self.notes.write(&*self.sink, open).await?;
+        let moved = || self.inner.moved().clone();
+        let noted = self.notes.write(&*self.sink, open, moved).await?;
         lock(&self.desk).note(noted.iter().copied());
         Some(noted)
     }
 
-    /// Keeps the notes short, for ever: what is settled is taken out of them.
+    /// What is noted is not so any more.
+    pub(super) fn stale(&self) {
+        self.stale.notify_one();
+    }
+
+    /// Keeps the notes as things are, for ever: what is settled is taken out of them.
     pub(super) async fn tidy(&self) -> Infallible {
         let mut attempt = 0;
         loop {
@@ -268,7 +286,7 @@ impl Round {
         };
         self.notes.settled(&numbers);
         if was_noted {
-            self.stale.notify_one();
+            self.stale();
         }
         self.tell(&numbers, taken);
         self.settled.notify_one();

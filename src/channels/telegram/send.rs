@@ -44,15 +44,6 @@ impl Target {
         let thread = thread.map(|thread| ThreadId(MessageId(thread)));
         Some(Self { chat: ChatId(place.chat.parse().ok()?), thread })
     }
-
-    /// A message in the API's terms.
-    pub(super) fn message(id: &str) -> Option<MessageId> {
-        id.parse().ok().map(MessageId)
-    }
-
-    fn try_of(place: &Place) -> Result<Self, Failure> {
-        Self::of(place).ok_or_else(|| Failure::Refused("this is no place of Telegram".into()))
-    }
 }
 
 /// The words of a content and whether they have markup.
@@ -71,11 +62,6 @@ pub(super) fn keyboard(rows: &[Vec<Button>]) -> Option<InlineKeyboardMarkup> {
     (!rows.is_empty()).then(|| InlineKeyboardMarkup::new(rows))
 }
 
-pub(super) fn reply_to(post: &Post) -> Option<ReplyParameters> {
-    let message = Target::message(post.reply_to.as_deref()?)?;
-    Some(ReplyParameters::new(message).allow_sending_without_reply())
-}
-
 fn no_preview() -> LinkPreviewOptions {
     LinkPreviewOptions {
         is_disabled: true,
@@ -86,17 +72,35 @@ fn no_preview() -> LinkPreviewOptions {
     }
 }
 
-/// The id of the message that was made. It was made: without an id nobody can tell which.
-pub(super) fn made(message: &Value) -> Result<String, Failure> {
-    let id = message["message_id"].as_i64();
-    id.map(|id| id.to_string())
-        .ok_or_else(|| Failure::Unknown("Telegram took it and did not say as what".into()))
-}
-
 impl Inner {
+    /// A place in the API's terms, and with its id of today.
+    pub(super) fn target(&self, place: &Place) -> Result<Target, Failure> {
+        let found =
+            Target::of(place).ok_or_else(|| Failure::Refused("this is no place of Telegram".into()))?;
+        Ok(Target { chat: ChatId(self.moved().now(found.chat.0)), ..found })
+    }
+
+    /// A message there in the API's terms.
+    pub(super) fn message_id(&self, target: Target, name: &str) -> Option<MessageId> {
+        self.moved().number(target.chat.0, name).map(MessageId)
+    }
+
+    pub(super) fn reply_to(&self, target: Target, post: &Post) -> Option<ReplyParameters> {
+        let message = self.message_id(target, post.reply_to.as_deref()?)?;
+        Some(ReplyParameters::new(message).allow_sending_without_reply())
+    }
+
+    /// The name of the message that was made. It was made: without an id nobody can tell which.
+    pub(super) fn made(&self, target: Target, message: &Value) -> Result<String, Failure> {
+        let number = message["message_id"].as_i64();
+        number
+            .map(|number| self.moved().name(target.chat.0, number))
+            .ok_or_else(|| Failure::Unknown("Telegram took it and did not say as what".into()))
+    }
+
     /// Posts a message; words that are too long for a file go before it.
     pub(super) async fn post(&self, post: Post) -> Result<String, Failure> {
-        let target = Target::try_of(&post.place)?;
+        let target = self.target(&post.place)?;
         let Some(file) = post.content.file.clone() else { return self.message(target, &post).await };
         let sent = upload::open(self.files.as_ref(), &file).await?;
         if post.content.plain.encode_utf16().count() <= CAPTION {
@@ -114,11 +118,11 @@ impl Inner {
         let mut call = SendMessage::new(target.chat, text).link_preview_options(no_preview());
         call.message_thread_id = target.thread;
         call.parse_mode = mode;
-        call.reply_parameters = reply_to(post);
+        call.reply_parameters = self.reply_to(target, post);
         call.reply_markup = keyboard(&post.content.buttons).map(ReplyMarkup::InlineKeyboard);
         call.disable_notification = post.silent.then_some(true);
         let made_of = self.api.call(&call, self.pauses.patience).await;
-        made(&made_of.map_err(|error| self.failure(error, Asked::Post, target))?)
+        self.made(target, &made_of.map_err(|error| self.failure(error, Asked::Post, target))?)
     }
 
     /// Sends a file whose words have arrived: those must not go out again because of it.
@@ -145,8 +149,8 @@ impl Inner {
 
     /// Changes the words or the caption of a message, and its buttons; without words only its buttons.
     pub(super) async fn edit(&self, place: Place, message: String, content: Content) -> Result<(), Failure> {
-        let target = Target::try_of(&place)?;
-        let message = Target::message(&message).ok_or_else(no_message)?;
+        let target = self.target(&place)?;
+        let message = self.message_id(target, &message).ok_or_else(no_message)?;
         let (text, mode) = words(&content);
         let buttons = keyboard(&content.buttons);
         let patience = self.pauses.patience;
@@ -174,8 +178,8 @@ impl Inner {
 
     /// Removes a message.
     pub(super) async fn remove(&self, place: Place, message: String) -> Result<(), Failure> {
-        let target = Target::try_of(&place)?;
-        let message = Target::message(&message).ok_or_else(no_message)?;
+        let target = self.target(&place)?;
+        let message = self.message_id(target, &message).ok_or_else(no_message)?;
         let call = DeleteMessage::new(target.chat, message);
         let done = self.api.call(&call, self.pauses.patience).await;
         done.map(|_| ()).map_err(|error| self.failure(error, Asked::Again, target))
@@ -183,7 +187,7 @@ impl Inner {
 
     /// Shows that somebody writes.
     pub(super) async fn typing(&self, place: Place) -> Result<(), Failure> {
-        let target = Target::try_of(&place)?;
+        let target = self.target(&place)?;
         let mut call = SendChatAction::new(target.chat, ChatAction::Typing);
         call.message_thread_id = target.thread;
         let done = self.api.call(&call, self.pauses.patience).await;
@@ -193,6 +197,9 @@ impl Inner {
     /// What a call that failed means. The server does not say whom it finds too fast: while one chat is slowed down and
     /// another is too, it is all of them.
     pub(super) fn failure(&self, error: CallError, asked: Asked, target: Target) -> Failure {
+        if let CallError::Moved { to, .. } = &error {
+            self.moves(target.chat.0, *to);
+        }
         match error.failure(asked) {
             Failure::Slow { after_ms, .. } => {
                 let now = self.clock.now();
@@ -241,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn only_numbers_are_places_and_messages() {
+    fn only_numbers_are_places() {
         let of = |chat: &str, thread: Option<&str>| {
             Target::of(&Place { chat: chat.into(), thread: thread.map(str::to_owned) })
         };
@@ -252,6 +259,5 @@ mod tests {
         for odd in [of("@news", None), of("", None), of("1", Some("x")), of("1", Some(""))] {
             assert_eq!(odd, None);
         }
-        assert_eq!(Target::message("99999999999"), None);
     }
 }

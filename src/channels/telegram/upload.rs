@@ -18,7 +18,7 @@ use crate::{
 use super::{
     Inner,
     errors::{Asked, CallError},
-    send::{Target, keyboard, made, reply_to, words},
+    send::{Target, keyboard, words},
 };
 
 /// Largest file that the Bot API takes, in bytes.
@@ -77,7 +77,7 @@ macro_rules! send {
         call.message_thread_id = $target.thread;
         call.parse_mode = mode.filter(|_| !text.is_empty());
         call.caption = Some(text).filter(|text| !text.is_empty());
-        call.reply_parameters = reply_to($post);
+        call.reply_parameters = $inner.reply_to($target, $post);
         call.reply_markup = keyboard(&$post.content.buttons).map(ReplyMarkup::InlineKeyboard);
         call.disable_notification = $post.silent.then_some(true);
         let patience = $inner.pauses.patience + std::time::Duration::from_secs($file.size / SLOWEST);
@@ -104,9 +104,9 @@ impl Inner {
             {
                 tracing::debug!(channel = "telegram", ?kind, "a file is sent as a document");
                 let sent = self.upload_as(Kind::Document, target, post, file).await;
-                made(&sent.map_err(|error| self.failure(error, Asked::Post, target))?)
+                self.made(target, &sent.map_err(|error| self.failure(error, Asked::Post, target))?)
             }
-            sent => made(&sent.map_err(|error| self.failure(error, Asked::Post, target))?),
+            sent => self.made(target, &sent.map_err(|error| self.failure(error, Asked::Post, target))?),
         }
     }
 

@@ -106,6 +106,11 @@ impl Taker {
         noted.map_or(0, |noted| noted["open"].as_array().unwrap().len())
     }
 
+    /// What a chat was before, as it is noted.
+    pub(super) fn moved(&self, chat: i64) -> Option<i64> {
+        serde_json::from_str::<Value>(&self.position()?).unwrap()["moved"][chat.to_string()].as_i64()
+    }
+
     fn position(&self) -> Option<String> {
         self.noted.lock().unwrap().0.clone()
     }
@@ -140,6 +145,7 @@ pub(super) struct Rig {
     pub(super) fake: FakeTelegram,
     pub(super) taker: Arc<Taker>,
     pub(super) telegram: Arc<Telegram>,
+    settings: TelegramSettings,
     files: Arc<HomeFiles>,
     _folder: tempfile::TempDir,
     listening: Mutex<Option<(CancellationToken, JoinHandle<()>)>>,
@@ -155,6 +161,11 @@ pub(super) fn pauses() -> Pauses {
         conflict: Duration::from_millis(50),
         watch: Duration::from_millis(50),
     }
+}
+
+fn adapter(settings: &TelegramSettings, files: &Arc<HomeFiles>) -> Arc<Telegram> {
+    let files = Arc::clone(files) as Arc<dyn Files>;
+    Arc::new(Telegram::new(settings.clone(), files, Arc::new(SystemClock)).unwrap())
 }
 
 impl Rig {
@@ -175,7 +186,7 @@ impl Rig {
             acknowledge: true,
             pauses,
         };
-        let telegram = Telegram::new(settings, Arc::clone(&files) as Arc<dyn Files>, Arc::new(SystemClock));
+        let telegram = adapter(&settings, &files);
         let taker = Arc::new(Taker {
             taken: Mutex::default(),
             offered: Mutex::default(),
@@ -184,8 +195,12 @@ impl Rig {
             stuck: watch::Sender::default(),
             noted: Mutex::new((None, true)),
         });
-        let telegram = Arc::new(telegram.unwrap());
-        Self { fake, taker, telegram, files, _folder: folder, listening: Mutex::default() }
+        Self { fake, taker, telegram, settings, files, _folder: folder, listening: Mutex::default() }
+    }
+
+    /// From here on the adapter is one that knows only what is noted.
+    pub(super) fn forget(&mut self) {
+        self.telegram = adapter(&self.settings, &self.files);
     }
 
     /// The adapter, and it listens.

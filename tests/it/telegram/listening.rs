@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use atoll::domain::chat::{Event, Receipt};
-use atoll::ports::platform::NotNow;
+use atoll::domain::chat::{Event, Failure, Receipt};
+use atoll::ports::platform::{NotNow, Platform};
 use serde_json::json;
 
-use super::kit::{Rig, text_of};
+use super::kit::{Rig, place, post, text_of, words};
 use crate::support::{telegram::Trouble, until};
 
 #[tokio::test]
@@ -243,4 +243,39 @@ async fn what_ends_work_and_what_answers_a_question_do_not_wait_for_a_chat_that_
     rig.taker.sticks(42, false);
     rig.taker.after(4).await;
     assert_eq!(rig.taker.taken_in(42), ["42:1", "42:4", "42:3", "42:2"]);
+}
+
+#[tokio::test]
+async fn a_group_that_becomes_a_supergroup_stays_the_place_that_it_was() {
+    let mut rig = Rig::listening().await;
+    for (group, to, told) in [(-5, -1_005, true), (-6, -1_006, false)] {
+        rig.fake.say(group, 42, "@atollbot one");
+        until("the first", async || rig.taker.taken_in(group).len() == 1).await;
+        let old = rig.say(group, "before").await;
+        rig.fake.upgrade(group, to, told);
+        let posted = loop {
+            match rig.telegram.post(post(group, words("after"))).await {
+                Ok(posted) => break posted,
+                // It was on its way before it was known, and is sent again.
+                Err(Failure::Later(_)) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(rig.fake.said(to).last().unwrap().text, "after");
+        rig.fake.say(to, 42, "@atollbot two");
+        until("the second", async || rig.taker.taken_in(group).len() == 2).await;
+        let second = rig.taker.taken_in(group)[1].clone();
+        assert!(second.starts_with(&format!("{to}:")), "numbers may come again: {second}");
+
+        let gone = rig.telegram.edit(&place(group), &old, words("changed")).await;
+        assert!(matches!(gone, Err(Failure::NoMessage(_))), "{gone:?}");
+        rig.telegram.edit(&place(group), &posted, words("changed")).await.unwrap();
+        assert_eq!(rig.fake.said(to).last().unwrap().text, "changed");
+        until("it is written down", async || rig.taker.moved(to) == Some(group)).await;
+    }
+    rig.stop().await;
+    rig.forget();
+    rig.listen();
+    rig.fake.say(-1_005, 42, "@atollbot three");
+    until("the third", async || rig.taker.taken_in(-5).len() == 3).await;
 }

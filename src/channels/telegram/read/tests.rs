@@ -26,7 +26,7 @@ fn from(kind: &str, more: Value) -> Value {
 fn heard(update: Value) -> Incoming {
     match read(&update, &me()) {
         Reading::Heard { incoming, .. } => *incoming,
-        Reading::Nothing(why) => panic!("passed over: {why}"),
+        other => panic!("passed over: {other:?}"),
     }
 }
 
@@ -40,8 +40,8 @@ fn group(more: Value) -> Incoming {
 
 fn passed_over(update: Value) -> String {
     match read(&update, &me()) {
-        Reading::Heard { incoming, .. } => panic!("heard {incoming:?}"),
         Reading::Nothing(why) => why.into_owned(),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -262,11 +262,21 @@ fn a_tap_is_of_whoever_taps() {
 }
 
 #[test]
+fn a_group_that_becomes_a_supergroup_says_so_in_both() {
+    for (more, from_id, to) in [
+        (json!({"migrate_to_chat_id": -1002}), -1001, -1002),
+        (json!({"migrate_from_chat_id": -5}), -5, -1001),
+    ] {
+        let update = json!({"update_id": 1, "message": from("supergroup", more)});
+        assert_eq!(read(&update, &me()), Reading::Moved { from: from_id, to });
+    }
+}
+
+#[test]
 fn what_is_nothing_for_anybody_is_passed_over_with_its_reason() {
     let message = |more: Value| json!({"update_id": 1, "message": from("supergroup", more)});
     for (update, why) in [
         (message(json!({"new_chat_members": [ann()]})), "a message about the chat itself"),
-        (message(json!({"migrate_to_chat_id": -1002})), "a message about the chat itself"),
         (message(json!({"forum_topic_created": {"name": "x"}})), "a message about the chat itself"),
         (message(json!({"text": "x", "from": {"id": 9, "is_bot": true}})), "a message of a bot"),
         (message(json!({"text": "x", "sender_chat": {"id": -9}})), "a message of a chat, not of a person"),

@@ -23,11 +23,13 @@ pub(super) struct Refusal {
     pub code: u16,
     pub words: String,
     pub wait: Option<u64>,
+    /// The chat's id of today.
+    pub moved: Option<i64>,
 }
 
 impl Refusal {
     pub(super) fn new(code: u16, words: &str) -> Self {
-        Self { code, words: words.to_owned(), wait: None }
+        Self { code, words: words.to_owned(), wait: None, moved: None }
     }
 
     pub(super) fn bad(words: &str) -> Self {
@@ -35,7 +37,12 @@ impl Refusal {
     }
 
     pub(super) fn slow(wait: u64) -> Self {
-        Self { code: 429, words: format!("Too Many Requests: retry after {wait}"), wait: Some(wait) }
+        let words = format!("Too Many Requests: retry after {wait}");
+        Self { wait: Some(wait), ..Self::new(429, &words) }
+    }
+
+    fn moved(to: i64) -> Self {
+        Self { moved: Some(to), ..Self::bad("group chat was upgraded to a supergroup chat") }
     }
 }
 
@@ -71,8 +78,10 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Done {
         if let Some((code, words)) = world.chats.get(&chat).and_then(|chat| chat.shut.clone()) {
             return Err(Refusal::new(code, &words));
         }
-        if !world.chats.contains_key(&chat) {
-            return Err(Refusal::bad("chat not found"));
+        match world.chats.get(&chat).map(|chat| chat.moved) {
+            Some(Some(to)) => return Err(Refusal::moved(to)),
+            Some(None) => {}
+            None => return Err(Refusal::bad("chat not found")),
         }
         let thread = asked.int("message_thread_id");
         if thread != 0 && !world.chats[&chat].topics.contains(&thread) {

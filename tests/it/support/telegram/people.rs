@@ -75,6 +75,19 @@ impl FakeTelegram {
         })
     }
 
+    /// A group becomes a supergroup: with another id, and numbers of its own for messages. The bot may be told or not.
+    pub(crate) fn upgrade(&self, from: i64, to: i64, told: bool) {
+        self.change(|world| {
+            world.chats.entry(to).or_default();
+            world.next_message = 1;
+            if told {
+                world.told(from, 42, json!({"migrate_to_chat_id": to}));
+                world.told(to, 42, json!({"migrate_from_chat_id": from}));
+            }
+            world.chats.entry(from).or_default().moved = Some(to);
+        });
+    }
+
     /// A person corrects a message.
     pub(crate) fn edit(&self, chat: i64, message: i64, text: &str) {
         self.change(|world| {

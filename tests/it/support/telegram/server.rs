@@ -153,6 +153,9 @@ fn refused(refusal: &Refusal) -> Answer {
     if let Some(wait) = refusal.wait {
         body["parameters"] = json!({"retry_after": wait});
     }
+    if let Some(to) = refusal.moved {
+        body["parameters"] = json!({"migrate_to_chat_id": to});
+    }
     said(refusal.code, body.to_string())
 }
 

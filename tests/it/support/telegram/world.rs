@@ -58,6 +58,8 @@ pub(super) struct Chat {
     pub topics: BTreeSet<i64>,
     /// Nothing arrives: what is said then, with its status.
     pub shut: Option<(u16, String)>,
+    /// It has this id now.
+    pub moved: Option<i64>,
     pub typing: usize,
     posted: VecDeque<Instant>,
 }
