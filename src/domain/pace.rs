@@ -111,12 +111,14 @@ pub struct Pace {
     all: Slots,
     chats: HashMap<String, Slots>,
     swept: Millis,
+    /// No sign of life before.
+    quiet_until: Millis,
 }
 
 impl Pace {
     /// A bot that has sent nothing yet.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, all: Slots::default(), chats: HashMap::new(), swept: 0 }
+        Self { limits, all: Slots::default(), chats: HashMap::new(), swept: 0, quiet_until: 0 }
     }
 
     /// Milliseconds until a call in this chat may be made, without a slot for it.
@@ -143,6 +145,26 @@ impl Pace {
         self.all.take(now + wait);
         self.chats.entry(chat.to_owned()).or_default().take(now + wait);
         wait
+    }
+
+    /// Takes a slot for a sign of life, which is worth less than any message: only while half of what the bot may do over
+    /// all is free. Chats have no limit for them that is told.
+    pub fn aside(&mut self, chat: &str, now: Millis) -> bool {
+        self.forget(now);
+        let many = |limit: &Limit| {
+            let gone = self.all.times.partition_point(|time| *time <= now - limit.window);
+            (self.all.times.len() - gone) * 2 >= limit.calls
+        };
+        let free = now >= self.quiet_until && self.held(chat, now) == 0 && !self.limits.all.iter().any(many);
+        if free {
+            self.all.take(now);
+        }
+        free
+    }
+
+    /// The platform has enough of signs of life until then. What matters goes on.
+    pub fn quiet(&mut self, until: Millis) {
+        self.quiet_until = self.quiet_until.max(until);
     }
 
     /// The platform said 429: no slot before `until`, in one chat or, without one, at all. Slots that were given already
@@ -236,6 +258,20 @@ mod tests {
     }
 
     #[test]
+    fn signs_of_life_leave_half_of_all_to_messages_and_end_when_they_are_too_many() {
+        let mut pace = Pace::new(TELEGRAM);
+        let shown = |pace: &mut Pace, now| (0..200).filter(|chat| pace.aside(&chat.to_string(), now)).count();
+        assert_eq!((shown(&mut pace, 0), shown(&mut pace, 1_099), shown(&mut pace, 1_100)), (15, 0, 15));
+        assert!(waits(&mut pace, "a", false, 1_100, 3).iter().all(|wait| *wait == 0));
+        assert_eq!((0..12).map(|chat| pace.next(&format!("m{chat}"), false, 1_100)).max(), Some(0));
+        pace.quiet(9_000);
+        assert_eq!((shown(&mut pace, 8_999), pace.next("a", false, 8_999)), (0, 0));
+        pace.hold(Some("3"), 20_000);
+        assert_eq!(shown(&mut pace, 9_000), 14, "one is free less, and none of the chat that is held");
+        assert!(!pace.aside("3", 12_000) && pace.aside("4", 12_000));
+    }
+
+    #[test]
     fn chats_without_a_word_are_forgotten() {
         let mut pace = Pace::new(TELEGRAM);
         for chat in 0..10_000i64 {
@@ -264,13 +300,16 @@ mod tests {
             let limits = if discord { DISCORD } else { TELEGRAM };
             let (mut pace, mut now) = (Pace::new(limits), 1_000_000);
             let mut slots: Vec<(u8, Millis)> = Vec::new();
-            let (mut held, mut held_all) = ([0; 12], 0);
+            let (mut held, mut held_all, mut signs) = ([0; 12], 0, Vec::new());
             for (chat, later, dice) in calls {
                 now += later;
                 match dice {
                     0 => { held[usize::from(chat)] = now + 2_000; pace.hold(Some(&chat.to_string()), now + 2_000); }
                     1 => { held_all = now + 1_000; pace.hold(None, now + 1_000); }
                     _ => {}
+                }
+                if dice > 30 && pace.aside(&chat.to_string(), now) {
+                    signs.push(now);
                 }
                 let seen = pace.wait(&chat.to_string(), chat < 4, now);
                 let wait = pace.next(&chat.to_string(), chat < 4, now);
@@ -280,7 +319,7 @@ mod tests {
                 prop_assert!(slots.iter().all(|(other, before)| *other != chat || *before <= at), "out of order");
                 slots.push((chat, at));
             }
-            let all: Vec<_> = slots.iter().map(|(_, at)| *at).collect();
+            let all: Vec<_> = slots.iter().map(|(_, at)| *at).chain(signs).collect();
             prop_assert!(keeps(&all, limits.all));
             for chat in 0..12 {
                 let own: Vec<_> = slots.iter().filter(|(other, _)| *other == chat).map(|(_, at)| *at).collect();

@@ -11,8 +11,14 @@ use crate::domain::{
     outbound::Progress,
 };
 
-/// How often the sign of life is repeated, in milliseconds. Telegram shows it for 5 seconds, Discord for 10.
-const TYPING: Millis = 4_000;
+/// How often the sign of life is repeated, in milliseconds: Telegram shows it for 5 seconds, Discord for 10.
+const fn typing(flavor: Flavor) -> Millis {
+    match flavor {
+        Flavor::Telegram | Flavor::Plain => 4_000,
+        Flavor::Discord => 8_000,
+    }
+}
+
 /// How long there is something to show before it is shown, in milliseconds.
 const FIRST: Millis = 700;
 /// Characters that are worth a message of their own.
@@ -184,7 +190,7 @@ impl Draft {
             return effects;
         }
         if self.typing_at.is_some_and(|at| at <= now) {
-            self.typing_at = Some(now + TYPING);
+            self.typing_at = Some(now + typing(self.look.flavor));
             effects.push(Effect::Typing);
         }
         if self.show_from().is_some_and(|from| from <= now) {

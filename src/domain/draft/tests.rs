@@ -284,7 +284,7 @@ proptest! {
             for effect in draft.step(now, event) {
                 match effect {
                     Effect::Typing => {
-                        prop_assert!(!is_over && typed.is_none_or(|at| now - at >= TYPING || now > at));
+                        prop_assert!(!is_over && typed.is_none_or(|at| now - at >= typing(Flavor::Discord) || now > at));
                         typed = Some(now);
                     }
                     Effect::Show(part) | Effect::Edit(part) => {

@@ -148,15 +148,15 @@ impl Task {
         }
     }
 
-    /// Shows that somebody writes, unless the platform wants nothing here.
+    /// Shows that somebody writes, unless the platform has enough to do.
     async fn typing(&self) {
-        if self.courier.held(&self.place) > 0 {
+        if !self.courier.aside(&self.place) {
             return;
         }
         if let Err(failure) = self.courier.platform.typing(&self.place).await {
             tracing::debug!(%failure, "that somebody writes cannot be shown");
-            if let Failure::Slow { after_ms, chat_only } = failure {
-                self.courier.hold(&self.place, after_ms, chat_only);
+            if let Failure::Slow { after_ms, .. } = failure {
+                self.courier.quiet(after_ms);
             }
         }
     }

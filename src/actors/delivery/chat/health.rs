@@ -17,6 +17,9 @@ pub(super) struct Sending {
     pub error: Option<String>,
     /// When.
     pub error_at: Option<Millis>,
+    /// The token is refused since something was posted last, and that is said.
+    #[serde(skip)]
+    refused: bool,
 }
 
 /// The same, shared by all couriers.
@@ -28,6 +31,7 @@ impl Health {
         if let Ok(mut sending) = self.0.lock() {
             sending.posted += 1;
             sending.posted_at = Some(now);
+            sending.refused = false;
         }
     }
 
@@ -35,7 +39,7 @@ impl Health {
     pub(super) fn failed(&self, now: Millis, failure: &Failure) {
         let Ok(mut sending) = self.0.lock() else { return };
         let words = failure.to_string();
-        if sending.error.as_ref() != Some(&words) && matches!(failure, Failure::NoToken(_)) {
+        if matches!(failure, Failure::NoToken(_)) && !std::mem::replace(&mut sending.refused, true) {
             tracing::error!(
                 error = words,
                 "nothing can be sent; mend the token in config.yaml and start again"

@@ -53,6 +53,8 @@ struct World {
     drafts: BTreeMap<String, String>,
     watchers: Vec<tokio::sync::mpsc::Sender<Arc<LiveEvent>>>,
     next: u64,
+    /// No sign of life is taken.
+    has_enough: bool,
 }
 
 type Shared = Arc<Mutex<World>>;
@@ -135,8 +137,11 @@ impl Platform for Tower {
     }
 
     fn typing(&self, place: &Place) -> BoxFuture<'static, Result<(), Failure>> {
-        self.0.lock().unwrap().calls.push(format!("typing {}", place.name()));
-        async { Ok(()) }.boxed()
+        let mut world = self.0.lock().unwrap();
+        world.calls.push(format!("typing {}", place.name()));
+        let answer =
+            if world.has_enough { Err(Failure::Slow { after_ms: 60_000, chat_only: false }) } else { Ok(()) };
+        async move { answer }.boxed()
     }
 
     fn thread(&self, place: &Place, _: &str, _: &str) -> BoxFuture<'static, Result<Place, Failure>> {

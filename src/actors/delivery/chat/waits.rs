@@ -51,6 +51,20 @@ impl Courier {
         }
     }
 
+    /// Takes a slot for a sign of life, if there are enough.
+    pub(super) fn aside(&self, place: &Place) -> bool {
+        let now = self.clock.now();
+        self.pace.lock().is_ok_and(|mut pace| pace.aside(&place.chat, now))
+    }
+
+    /// The platform has enough of signs of life.
+    pub(super) fn quiet(&self, after_ms: u64) {
+        let until = self.clock.now().saturating_add(i64::try_from(after_ms).unwrap_or(Millis::MAX));
+        if let Ok(mut pace) = self.pace.lock() {
+            pace.quiet(until);
+        }
+    }
+
     pub(super) fn hold(&self, place: &Place, after_ms: u64, chat_only: bool) {
         let until = self.clock.now().saturating_add(i64::try_from(after_ms).unwrap_or(Millis::MAX));
         if let Ok(mut pace) = self.pace.lock() {

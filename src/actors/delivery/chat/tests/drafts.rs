@@ -142,3 +142,16 @@ async fn whoever_was_too_slow_to_hear_of_an_end_writes_no_more() {
     assert_eq!(bench.typed(), typed);
     assert!(bench.shown().is_empty() && bench.world.lock().unwrap().drafts.is_empty());
 }
+
+#[actix::test]
+async fn a_platform_that_has_enough_of_signs_of_life_gets_none_and_messages_go_on() {
+    let bench = Bench::new(World { has_enough: true, ..World::default() }, Resend::Marked);
+    pass(10).await;
+    bench.tell(began());
+    pass(30_000).await;
+    assert_eq!(bench.typed(), 1);
+    let before = bench.clock.now();
+    assert_eq!(bench.deliver(answer(1, "42", "Here."), false).await, Sent::Done);
+    assert_eq!(bench.deliver(answer(2, "43", "There."), false).await, Sent::Done);
+    assert!(bench.clock.now() - before < 1_000, "they waited for what is worth less");
+}
