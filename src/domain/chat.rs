@@ -169,7 +169,8 @@ pub enum Receipt {
     Taken,
     /// It came before.
     Known,
-    /// It is nothing for us: not addressed to the bot, or from somebody who may not write. Nothing is shown.
+    /// It is nothing for us: not addressed to the bot, or from somebody who may not write. Nothing is shown, but
+    /// where a platform wants an answer to everything, and then no more than that it is not taken.
     Ignored,
     /// Only whoever did it is told this, in the lightest way that the platform has.
     Said(String),

@@ -175,7 +175,8 @@ impl Desk {
                 // Before it is taken: the answer may be posted before Discord knows that one follows.
                 let is_new = self.shared.known().owe(id, &webhook, channel, self.shared.clock.now());
                 if is_new {
-                    self.answers.push(Box::pin(answer::command(shared, id, webhook, receipt)));
+                    let group = incoming.group;
+                    self.answers.push(Box::pin(answer::command(shared, id, webhook, group, receipt)));
                 }
                 self.push(channel, Work::Incoming(ticket, Box::new(incoming), Some(told)));
             }
