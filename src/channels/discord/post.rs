@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     answer::original,
+    fault::is_of_reply,
     known::{Claim, Webhook},
     read::place,
     rest::{Call, Fault},
@@ -63,16 +64,28 @@ pub(super) async fn post(shared: &Shared, post: &Post) -> Result<String, Failure
             }
         }
     }
-    let message = send::message(post, channel, upload.as_ref().map(Upload::name))?;
-    let path = format!("/channels/{channel}/messages");
-    let call = Call::new("POST /channels/messages", path, channel).json(&message).file(upload);
-    match shared.rest.call::<Posted>(call).await {
+    let mut posted = create(shared, channel, post, upload.clone()).await;
+    if let Err(fault) = &posted
+        && post.reply_to.is_some()
+        && is_of_reply(fault.code, &fault.failure)
+    {
+        tracing::debug!(failure = %fault.failure, "what cannot be a reply is posted by itself");
+        posted = create(shared, channel, &Post { reply_to: None, ..post.clone() }, upload).await;
+    }
+    match posted {
         Ok(posted) => Ok(posted.id.to_string()),
         Err(fault) if fault.code == NO_PERMISSION => {
             Err(Failure::NoChat("the bot may not write there: give it the permission Send Messages".into()))
         }
         Err(fault) => Err(fault.into()),
     }
+}
+
+async fn create(shared: &Shared, channel: u64, post: &Post, upload: Option<Upload>) -> Result<Posted, Fault> {
+    let message = send::message(post, channel, upload.as_ref().map(Upload::name))?;
+    let path = format!("/channels/{channel}/messages");
+    let call = Call::new("POST /channels/messages", path, channel).json(&message).file(upload);
+    shared.rest.call(call).await
 }
 
 /// The answer that is owed here, when this post is the one to give it. That it is must be stored before it is given:

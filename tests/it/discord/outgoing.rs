@@ -6,7 +6,7 @@ use atoll::{
 };
 
 use super::kit::{Bot, Taker, answer, at, button, post};
-use crate::support::discord::{FakeDiscord, TOKEN, Trouble};
+use crate::support::discord::{FakeDiscord, Right, TOKEN, Trouble};
 
 #[tokio::test]
 async fn a_message_is_posted_changed_and_removed() {
@@ -41,6 +41,32 @@ async fn a_message_is_posted_changed_and_removed() {
     assert!(matches!(gone, Err(Failure::NoMessage(_))), "{gone:?}");
     assert!(matches!(bot.discord.remove(&at(channel), &id).await, Err(Failure::NoMessage(_))));
     assert_eq!(bot.discord.abilities().resend, Resend::Safe);
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_reply_is_posted_by_itself() {
+    let fake = FakeDiscord::start();
+    let bot = Bot::up(&fake, &Taker::willing()).await;
+    let room = fake.guild_channel();
+    let asked = fake.mention(room, "ann", "how is it going?");
+    let reply = |key: &str, text: &str| {
+        let mut reply = post(room, key, text);
+        reply.reply_to = Some(asked.to_string());
+        reply
+    };
+    bot.discord.post(reply("k1", "a reply")).await.unwrap();
+    // What it answers is gone, and Discord says so, though it is asked not to.
+    fake.trouble("POST", "/messages", Trouble::RefuseField("message_reference", "Unknown message"), 1);
+    bot.discord.post(reply("k2", "no reply")).await.unwrap();
+    fake.forbid(room, Right::ReadHistory);
+    bot.discord.post(reply("k3", "well")).await.unwrap();
+    let said = fake.messages(room).into_iter().filter(|shown| shown.own);
+    let said: Vec<_> = said.map(|shown| (shown.content, shown.reply_to)).collect();
+    let wanted = [("a reply", Some(asked)), ("no reply", None), ("well", None)];
+    assert_eq!(said, wanted.map(|(words, to)| (words.to_owned(), to)));
+    assert_eq!(fake.calls("POST /channels").len(), 5, "once more, and no more");
     bot.stop().await;
     assert_eq!(fake.faults(), [""; 0]);
 }

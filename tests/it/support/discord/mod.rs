@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::Value;
 
-pub(crate) use self::world::{APPLICATION, ME, Shown, Trouble};
+pub(crate) use self::world::{APPLICATION, ME, Right, Shown, Trouble};
 use self::{gateway::Gateway, world::World};
 use super::http::HttpServer;
 
