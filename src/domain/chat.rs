@@ -340,6 +340,9 @@ pub enum Failure {
     /// The file is too large for the platform.
     #[error("the file is too large: {0}")]
     TooLarge(String),
+    /// The bot may write there, and not send such a file.
+    #[error("such a file may not be sent there: {0}")]
+    NoFiles(String),
     /// The bot's token is not valid (any more).
     #[error("the token is refused: {0}")]
     NoToken(String),

@@ -143,14 +143,27 @@ pub fn decided(
     parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
 }
 
-/// The words that stand for a file that the platform does not take, with a link to it where there is one.
-pub fn too_large(file: &FileRef, link: Option<&str>, flavor: Flavor) -> Content {
+/// Why a file does not go out itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOut {
+    /// It is too large for the platform.
+    TooLarge,
+    /// The bot may not send such files there.
+    NotAllowed,
+}
+
+/// The words that stand for a file that does not go out itself, with a link to it where there is one.
+pub fn in_place_of(file: &FileRef, why: LeftOut, link: Option<&str>, flavor: Flavor) -> Content {
     let (name, mib) = (plain(&file.name), file.size.div_ceil(1 << 20));
     let way = match link {
         Some(link) => format!("for a day it is at {link}"),
         None => format!("`GET /api/files/{}` gives it.", file.id),
     };
-    let words = format!("{name} ({mib} MiB) is too large to be sent here; {way}");
+    let why = match why {
+        LeftOut::TooLarge => "is too large to be sent here",
+        LeftOut::NotAllowed => "is not sent here, for the bot lacks the right to attach such files",
+    };
+    let words = format!("{name} ({mib} MiB) {why}; {way}");
     parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
 }
 

@@ -74,6 +74,10 @@ pub(super) async fn post(shared: &Shared, post: &Post) -> Result<String, Failure
     }
     match posted {
         Ok(posted) => Ok(posted.id.to_string()),
+        // Whether it may write there is seen when words take the file's place.
+        Err(fault) if fault.code == NO_PERMISSION && post.content.file.is_some() => {
+            Err(Failure::NoFiles("give the bot the permission Attach Files in that channel".into()))
+        }
         Err(fault) if fault.code == NO_PERMISSION => {
             Err(Failure::NoChat("the bot may not write there: give it the permission Send Messages".into()))
         }

@@ -84,6 +84,12 @@ async fn a_file_goes_out_whole_and_a_large_one_does_not() {
     let shown = fake.messages(channel);
     assert_eq!((shown.len(), shown[0].files[0].0.as_str()), (1, "ä b.png"));
     assert_eq!(shown[0].files[0].1, bytes);
+    let closed = fake.guild_channel();
+    fake.forbid(closed, Right::AttachFiles);
+    message.place = at(closed);
+    let refused = bot.discord.post(message.clone()).await;
+    assert!(matches!(&refused, Err(Failure::NoFiles(why)) if why.contains("Attach Files")), "{refused:?}");
+    message.place = at(channel);
     let large = bot.file("large", "x/y", vec![0; 10 * 1024 * 1024 + 1]).await;
     message.content.file = Some(large);
     assert!(matches!(bot.discord.post(message).await, Err(Failure::TooLarge(_))));

@@ -19,7 +19,7 @@ use crate::{
         markup::Flavor,
         outbound::{Before, Body, NewPost, OutboxRow, Sent},
         pace::Pace,
-        posting::{self, Topic},
+        posting::{self, LeftOut, Topic},
     },
     ports::{channel::Resend, clock::Clock, platform::Platform},
 };
@@ -247,11 +247,8 @@ impl Courier {
                     is_plain = true;
                     post.content.markup.clear();
                 }
-                Err(Failure::TooLarge(why)) => {
-                    let Some(file) = post.content.file.take() else { return Err(Sent::Refused(why)) };
-                    let link = self.links.as_ref().map(|links| links.to(&file.id, self.clock.now()));
-                    post.content = posting::too_large(&file, link.as_deref(), self.flavor);
-                }
+                Err(Failure::TooLarge(why)) => self.leave_out(&mut post, LeftOut::TooLarge, why)?,
+                Err(Failure::NoFiles(why)) => self.leave_out(&mut post, LeftOut::NotAllowed, why)?,
                 Err(Failure::Unknown(why)) if repeated => return Err(Sent::Unknown(why)),
                 Err(Failure::Unknown(why)) if self.marks(since) => {
                     self.repeat(errand, part, &mut post).await?;
@@ -263,6 +260,15 @@ impl Courier {
                 Err(failure) => self.bear(&post.place, failure, &mut tries).await?,
             }
         }
+    }
+
+    /// Words take the place of a file, with a link to it.
+    fn leave_out(&self, post: &mut Post, left_out: LeftOut, why: String) -> Result<(), NotPosted> {
+        let Some(file) = post.content.file.take() else { return Err(Sent::Refused(why)) };
+        tracing::warn!(why, "a link goes out in the place of a file");
+        let link = self.links.as_ref().map(|links| links.to(&file.id, self.clock.now()));
+        post.content = posting::in_place_of(&file, left_out, link.as_deref(), self.flavor);
+        Ok(())
     }
 
     /// Whether something that is posted again may be there twice: the platform knows no keys, or may have forgotten this one.
@@ -341,6 +347,7 @@ impl Courier {
             Failure::Unknown(why) => Err(Sent::Unknown(why)),
             Failure::Markup(why)
             | Failure::TooLarge(why)
+            | Failure::NoFiles(why)
             | Failure::NoMessage(why)
             | Failure::Refused(why) => Err(Sent::Refused(why)),
             Failure::Unchanged => Err(Sent::Refused("nothing to change".into())),

@@ -431,6 +431,30 @@ async fn nothing_is_lost_to_markup_to_size_or_to_a_bad_day_of_the_platform() {
 }
 
 #[actix::test]
+async fn where_the_bot_may_send_no_files_words_go_out_in_their_place() {
+    let with_file = |id, text: &str| {
+        let mut row = answer(id, "42", text);
+        if let Body::Answer { files, .. } = &mut row.message.body {
+            let id = FileId::new("f1");
+            files.push(FileRef { id, name: "a.bin".into(), media_type: "x/y".into(), size: 1 });
+        }
+        row
+    };
+    let failures = VecDeque::from([Failure::NoFiles("no right".into())]);
+    let bench = Bench::new(World { failures, ..World::default() }, Resend::Marked);
+    assert_eq!(bench.deliver(with_file(1, ""), false).await, Sent::Done);
+    let shown = bench.shown();
+    let wanted = "the bot lacks the right to attach such files; `GET /api/files/f1`";
+    assert!(shown.len() == 1 && shown[0].contains(wanted), "{shown:?}");
+    // Where it may not write at all, it waits until somebody mends that.
+    let failures =
+        VecDeque::from([Failure::NoFiles("no right".into()), Failure::NoChat("may not write".into())]);
+    let bench = bench.next(World { failures, ..World::default() }, Resend::Marked);
+    let sent = bench.deliver(with_file(2, ""), false).await;
+    assert_eq!(sent, Sent::Parked("may not write".into()));
+}
+
+#[actix::test]
 async fn a_message_at_which_the_platform_always_fails_holds_its_chat_up_only_while_nothing_else_goes_out() {
     let bench = Bench::new(World::default(), Resend::Marked);
     let first = bench.deliver(answer(1, "42", "a poisoned word"), false);
