@@ -304,7 +304,8 @@ pub struct Post {
     pub place: Place,
     /// What.
     pub content: Content,
-    /// The same each time that it is posted, at most 25 characters: a platform that knows keys posts it once.
+    /// The same each time that it is posted, at most 25 characters: a platform that knows keys posts it once. When other
+    /// words come under a key that it knows, its message says those then.
     pub key: String,
     /// What came in and is answered by it, as [`Incoming::id`] names it: a platform may wait for this answer.
     pub answers: Option<String>,

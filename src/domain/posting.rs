@@ -5,6 +5,7 @@ use super::{
     approval::{Approval, Status, Subject},
     chat::{Button, Card, Content, Place, Press, Tone, Way},
     identity::is_group,
+    ids::{InboundId, short_of},
     markup::{Flavor, Part, parts},
     message::FileRef,
     notice::TASK,
@@ -173,6 +174,12 @@ pub fn replies(message: &NewOutbox) -> bool {
     is_group(&message.conversation.user()) && matches!(message.body, Body::Answer { .. })
 }
 
+/// The key of the message that shows the answer to this one while it grows: always the same, so that a platform that knows
+/// keys again gives that message back, also to whoever does not know that it was posted.
+pub fn draft_key(inbound: &InboundId) -> String {
+    format!("d-{}", short_of(inbound.as_str()))
+}
+
 /// Marks something that is posted a second time, because nobody knows whether it arrived. Parts leave room for that.
 pub fn marked(mut content: Content) -> Content {
     if !content.markup.is_empty() {
@@ -295,6 +302,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_key_of_a_draft_is_that_of_its_message_and_short() {
+        let key = |id: &str| draft_key(&InboundId::new(id));
+        let id = "01k5abcdefghjkmnpqrstvwxyz";
+        assert_eq!(key(id), key(id));
+        assert_ne!(key(id), key("01k5abcdefghjkmnpqrstvwxy0"));
+        assert!(key(id).len() <= 25 && key(&id.repeat(9)).len() <= 25);
     }
 
     #[test]

@@ -37,6 +37,13 @@ struct Posted {
 }
 
 #[derive(Deserialize)]
+struct Created {
+    id: MessageId,
+    #[serde(default)]
+    content: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Opened {
     id: ChannelId,
 }
@@ -73,7 +80,7 @@ pub(super) async fn post(shared: &Shared, post: &Post) -> Result<String, Failure
         posted = create(shared, channel, &Post { reply_to: None, ..post.clone() }, upload).await;
     }
     match posted {
-        Ok(posted) => Ok(posted.id.to_string()),
+        Ok(created) => bring_up(shared, post, created).await,
         // Whether it may write there is seen when words take the file's place.
         Err(fault) if fault.code == NO_PERMISSION && post.content.file.is_some() => {
             Err(Failure::NoFiles("give the bot the permission Attach Files in that channel".into()))
@@ -85,11 +92,26 @@ pub(super) async fn post(shared: &Shared, post: &Post) -> Result<String, Failure
     }
 }
 
-async fn create(shared: &Shared, channel: u64, post: &Post, upload: Option<Upload>) -> Result<Posted, Fault> {
+async fn create(
+    shared: &Shared,
+    channel: u64,
+    post: &Post,
+    upload: Option<Upload>,
+) -> Result<Created, Fault> {
     let message = send::message(post, channel, upload.as_ref().map(Upload::name))?;
     let path = format!("/channels/{channel}/messages");
     let call = Call::new("POST /channels/messages", path, channel).json(&message).file(upload);
     shared.rest.call(call).await
+}
+
+/// Discord gives the message back that it knows under a key, with the words that it had then: those that it shall have
+/// now are put into it.
+async fn bring_up(shared: &Shared, post: &Post, created: Created) -> Result<String, Failure> {
+    let message = created.id.to_string();
+    if created.content.is_some_and(|words| !send::says(&post.content, &words)) {
+        edit(shared, &post.place, &message, &post.content).await?;
+    }
+    Ok(message)
 }
 
 /// The answer that is owed here, when this post is the one to give it. That it is must be stored before it is given:

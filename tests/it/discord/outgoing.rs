@@ -46,6 +46,23 @@ async fn a_message_is_posted_changed_and_removed() {
 }
 
 #[tokio::test]
+async fn other_words_under_a_key_that_is_known_take_the_place_of_those_that_stand_there() {
+    let fake = FakeDiscord::start();
+    let bot = Bot::up(&fake, &Taker::willing()).await;
+    let room = fake.guild_channel();
+    let first = bot.discord.post(post(room, "k1", "half of it \n")).await.unwrap();
+    assert_eq!(bot.discord.post(post(room, "k1", "half of it")).await.as_ref(), Ok(&first));
+    assert_eq!(fake.calls("PATCH"), [] as [serde_json::Value; 0], "it says that already");
+    fake.trouble("PATCH", "/messages", Trouble::LoseAnswer, 1);
+    let lost = bot.discord.post(post(room, "k1", "all of it")).await;
+    assert!(matches!(lost, Err(Failure::Later(_))), "{lost:?}");
+    assert_eq!(bot.discord.post(post(room, "k1", "all of it")).await, Ok(first));
+    assert_eq!(fake.bot_says(room), ["all of it"]);
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_a_reply_is_posted_by_itself() {
     let fake = FakeDiscord::start();
     let bot = Bot::up(&fake, &Taker::willing()).await;

@@ -45,7 +45,8 @@ struct World {
     calls: Vec<String>,
     /// When something was posted.
     posted_at: Vec<tokio::time::Instant>,
-    keys: Vec<String>,
+    /// Messages by the keys under which they were posted.
+    keys: BTreeMap<String, String>,
     /// What the next calls are answered with; a post that fails as unknown arrives all the same.
     failures: VecDeque<Failure>,
     noted: Vec<(u32, Option<String>)>,
@@ -93,14 +94,16 @@ impl Platform for Tower {
         let failure = self.call(format!("post {} {words}", post.place.name())).or(fails);
         let arrives = matches!(failure, None | Some(Failure::Unknown(_)));
         let mut world = self.0.lock().unwrap();
-        if arrives && !(self.1 == Resend::Safe && world.keys.contains(&post.key)) {
-            world.next += 1;
-            let id = format!("m{}", world.next);
-            world.shown.insert(id, (post.place.name(), post.content));
-            world.keys.push(post.key);
+        let known = world.keys.get(&post.key).filter(|_| self.1 == Resend::Safe).cloned();
+        let id = known.clone().unwrap_or_else(|| format!("m{}", world.next + 1));
+        let mut answer = failure.map_or(Ok(id.clone()), Err);
+        if known.is_some_and(|known| !world.shown.contains_key(&known)) {
+            answer = Err(Failure::NoMessage("gone".into()));
+        } else if arrives {
+            world.next += u64::from(!world.shown.contains_key(&id));
+            world.shown.insert(id.clone(), (post.place.name(), post.content));
+            world.keys.insert(post.key, id);
         }
-        let id = format!("m{}", world.next);
-        let answer = failure.map_or(Ok(id), Err);
         async move {
             tokio::time::sleep(Duration::from_millis(50)).await;
             answer

@@ -307,7 +307,7 @@ fn post(world: &mut World, channel: u64, form: &Form) -> Result<Reply, Reply> {
         reply_to: answered,
         flags: body["flags"].as_u64().unwrap_or(0),
         nonce,
-        ..Message::new(id, ME, body["content"].as_str().unwrap_or_default())
+        ..Message::new(id, ME, body["content"].as_str().unwrap_or_default().trim())
     };
     let reply = world.message_json(channel, &message);
     world.add(channel, message);
@@ -321,7 +321,7 @@ fn or_none(value: &Value) -> Value {
 /// Puts what is new into a message.
 pub(super) fn change(message: &mut Message, body: &Value) {
     if let Some(content) = body["content"].as_str() {
-        message.content = content.to_owned();
+        message.content = content.trim().to_owned();
     }
     for (key, part) in [("embeds", &mut message.embeds), ("components", &mut message.components)] {
         if body[key].is_array() {
