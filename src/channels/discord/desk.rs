@@ -263,7 +263,7 @@ impl Desk {
             Work::CatchUp(ticket, seen) => {
                 let fetches = Arc::clone(&self.fetches);
                 Box::pin(async move {
-                    catch_up(&shared, &sink, seen.channel, seen.group, &fetches).await;
+                    catch_up(&shared, &sink, seen, &fetches).await;
                     if let Some(ticket) = Arc::into_inner(ticket) {
                         shared.done(ticket);
                     }

@@ -86,6 +86,11 @@ impl FakeDiscord {
         self.world().troubles.push((method.into(), path.into(), trouble, times));
     }
 
+    /// No call meets trouble any more.
+    pub(crate) fn end_troubles(&self) {
+        self.world().troubles.clear();
+    }
+
     /// So many messages a channel in such a time.
     pub(crate) fn limit(&self, posts: u64, window: Duration) {
         self.world().limit = (posts, window);
