@@ -169,7 +169,8 @@ pub enum Receipt {
     Taken,
     /// It came before.
     Known,
-    /// It is nothing for us: not addressed to the bot, or from somebody who may not write. Nothing is shown.
+    /// It is nothing for us: not addressed to the bot, or from somebody who may not write. Nothing is shown, but
+    /// where a platform wants an answer to everything, and then no more than that it is not taken.
     Ignored,
     /// Only whoever did it is told this, in the lightest way that the platform has.
     Said(String),
@@ -303,7 +304,8 @@ pub struct Post {
     pub place: Place,
     /// What.
     pub content: Content,
-    /// The same each time that it is posted, at most 25 characters: a platform that knows keys posts it once.
+    /// The same each time that it is posted, at most 25 characters: a platform that knows keys posts it once. When other
+    /// words come under a key that it knows, its message says those then.
     pub key: String,
     /// What came in and is answered by it, as [`Incoming::id`] names it: a platform may wait for this answer.
     pub answers: Option<String>,
@@ -339,6 +341,9 @@ pub enum Failure {
     /// The file is too large for the platform.
     #[error("the file is too large: {0}")]
     TooLarge(String),
+    /// The bot may write there, and not send such a file.
+    #[error("such a file may not be sent there: {0}")]
+    NoFiles(String),
     /// The bot's token is not valid (any more).
     #[error("the token is refused: {0}")]
     NoToken(String),

@@ -5,6 +5,7 @@ use super::{
     approval::{Approval, Status, Subject},
     chat::{Button, Card, Content, Place, Press, Tone, Way},
     identity::is_group,
+    ids::{InboundId, short_of},
     markup::{Flavor, Part, parts},
     message::FileRef,
     notice::TASK,
@@ -143,14 +144,27 @@ pub fn decided(
     parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
 }
 
-/// The words that stand for a file that the platform does not take, with a link to it where there is one.
-pub fn too_large(file: &FileRef, link: Option<&str>, flavor: Flavor) -> Content {
+/// Why a file does not go out itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOut {
+    /// It is too large for the platform.
+    TooLarge,
+    /// The bot may not send such files there.
+    NotAllowed,
+}
+
+/// The words that stand for a file that does not go out itself, with a link to it where there is one.
+pub fn in_place_of(file: &FileRef, why: LeftOut, link: Option<&str>, flavor: Flavor) -> Content {
     let (name, mib) = (plain(&file.name), file.size.div_ceil(1 << 20));
     let way = match link {
         Some(link) => format!("for a day it is at {link}"),
         None => format!("`GET /api/files/{}` gives it.", file.id),
     };
-    let words = format!("{name} ({mib} MiB) is too large to be sent here; {way}");
+    let why = match why {
+        LeftOut::TooLarge => "is too large to be sent here",
+        LeftOut::NotAllowed => "is not sent here, for the bot lacks the right to attach such files",
+    };
+    let words = format!("{name} ({mib} MiB) {why}; {way}");
     parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
 }
 
@@ -158,6 +172,12 @@ pub fn too_large(file: &FileRef, link: Option<&str>, flavor: Flavor) -> Content 
 /// answers.
 pub fn replies(message: &NewOutbox) -> bool {
     is_group(&message.conversation.user()) && matches!(message.body, Body::Answer { .. })
+}
+
+/// The key of the message that shows the answer to this one while it grows: always the same, so that a platform that knows
+/// keys again gives that message back, also to whoever does not know that it was posted.
+pub fn draft_key(inbound: &InboundId) -> String {
+    format!("d-{}", short_of(inbound.as_str()))
 }
 
 /// Marks something that is posted a second time, because nobody knows whether it arrived. Parts leave room for that.
@@ -282,6 +302,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_key_of_a_draft_is_that_of_its_message_and_short() {
+        let key = |id: &str| draft_key(&InboundId::new(id));
+        let id = "01k5abcdefghjkmnpqrstvwxyz";
+        assert_eq!(key(id), key(id));
+        assert_ne!(key(id), key("01k5abcdefghjkmnpqrstvwxy0"));
+        assert!(key(id).len() <= 25 && key(&id.repeat(9)).len() <= 25);
     }
 
     #[test]

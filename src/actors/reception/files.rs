@@ -181,6 +181,7 @@ async fn once(desk: &Desk, file: &RemoteFile, most: u64) -> Result<FileRef, Agai
         | Failure::Unchanged
         | Failure::NoMessage(_)
         | Failure::NoChat(_)
+        | Failure::NoFiles(_)
         | Failure::NoToken(_)
         | Failure::Refused(_) => out(format!("{name} was left out: the platform does not give it out")),
     })?;

@@ -31,14 +31,19 @@ const OFFER: Duration = Duration::from_millis(2_000);
 const ANSWERED: u64 = 40_060;
 /// What is said to a command that came before.
 const KNOWN: &str = "I have this already.";
+/// What is said to a command that is not taken: where many people read along no more than that, and else what holds for
+/// strangers as well, who may be told by a message.
+const NOT_HERE: &str = "You cannot use this here now.";
+const NOT_TAKEN: &str = "I cannot do this for you now. If there is more to say, it comes as a message.";
 /// What stands in the place of an answer that does not come soon.
 const LATER: &str = "This takes a while. The answer comes by itself.";
 
-/// Answers a command.
+/// Answers a command. `group`: more than one person reads along where it was given.
 pub(super) async fn command(
     shared: Arc<Shared>,
     id: u64,
     webhook: Webhook,
+    group: bool,
     mut receipt: oneshot::Receiver<Receipt>,
 ) {
     let early = timeout_at(Instant::now() + SOON, &mut receipt).await;
@@ -72,17 +77,23 @@ pub(super) async fn command(
             shared.moved.notify_one();
             return keep(&shared, id, &webhook).await;
         }
-        Ok(Receipt::Said(words)) if is_early => {
-            log(respond(&shared, id, &webhook, &send::said(&words)).await);
+        Ok(Receipt::Said(words)) => tell(&shared, id, &webhook, &words, is_early).await,
+        Ok(Receipt::Ignored) => {
+            let words = if group { NOT_HERE } else { NOT_TAKEN };
+            tell(&shared, id, &webhook, words, is_early).await;
         }
-        Ok(Receipt::Said(words)) => {
-            log(withdraw(&shared, &webhook).await);
-            log(follow_up(&shared, &webhook, &words).await);
-        }
-        Ok(Receipt::Ignored) if !is_early => log(withdraw(&shared, &webhook).await),
-        Ok(Receipt::Ignored) | Err(_) => {}
+        Err(_) => {}
     }
     settle(&shared, id);
+}
+
+/// Tells whoever gave a command, and nobody else; in the place of a promise when it is not early any more.
+async fn tell(shared: &Shared, id: u64, webhook: &Webhook, words: &str, is_early: bool) {
+    if is_early {
+        return log(respond(shared, id, webhook, &send::said(words)).await);
+    }
+    log(withdraw(shared, webhook).await);
+    log(follow_up(shared, webhook, words).await);
 }
 
 /// Waits for the post that gives a promised answer. When none comes, a word takes its place, so that nobody sees the bot

@@ -1,10 +1,17 @@
-//! After a session that could not be taken up: the messages that were missed are fetched.
+//! After a session that could not be taken up: the messages that were missed are fetched. Discord tells them nobody else, so
+//! that is tried until it is done, or refused for good; the channel's later messages wait behind it.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use super::{desk::message, read::fetched, rest::Call, shared::Shared};
+use super::{
+    desk::message,
+    known::Seen,
+    read::{Arrived, fetched},
+    rest::Call,
+    shared::Shared,
+};
 use crate::{
     domain::{chat::Failure, retry::backoff},
     ports::platform::Sink,
@@ -13,66 +20,108 @@ use crate::{
 /// Messages of a page, and most pages of a channel.
 const PAGE: usize = 100;
 const PAGES: usize = 10;
-/// Most attempts at a page.
-const ATTEMPTS: u32 = 8;
+/// Waits before a page is asked for again: the first one, the longest, and the shortest when Discord says how long, in
+/// milliseconds.
+const PAUSE: u64 = 1_000;
+const LONGEST_PAUSE: u64 = 300_000;
+const SHORTEST_PAUSE: u64 = 100;
+/// After so many failures the log tells of it.
+const LOUD: u32 = 5;
 
-/// Fetches the messages of a channel after the last one that was taken, and takes them in their order.
-pub(super) async fn catch_up(
-    shared: &Shared,
-    sink: &Arc<dyn Sink>,
-    channel: u64,
-    group: bool,
-    fetches: &Semaphore,
-) {
+/// Fetches the messages of a channel after the last one that was taken, and takes them in their order. Whoever lets go of
+/// this ends it.
+pub(super) async fn catch_up(shared: &Shared, sink: &Arc<dyn Sink>, seen: Seen, fetches: &Semaphore) {
+    let Seen { channel, message: stored, group } = seen;
+    // What came before this in its line may have moved it; what others did may have let it be forgotten.
+    let known = shared.known().seen().iter().find(|seen| seen.channel == channel).map(|seen| seen.message);
+    let mut last = known.unwrap_or(stored).max(stored);
     for _ in 0..PAGES {
-        let seen = shared.known().seen().iter().find(|seen| seen.channel == channel).cloned();
-        let Some(last) = seen.map(|seen| seen.message) else { return };
-        let page = {
-            let Ok(_turn) = fetches.acquire().await else { return };
-            page(shared, channel, last).await
-        };
-        let page = match page {
-            Ok(page) => page,
-            Err(failure) => {
-                if matches!(failure, Failure::NoChat(_)) {
-                    shared.known().drop_channel(channel);
-                } else {
-                    tracing::warn!(channel, %failure, "what was missed at Discord cannot be fetched");
-                }
-                return;
-            }
-        };
-        let read = fetched(&page, group, &shared.known());
-        let Ok((messages, count)) = read else { return };
+        let Some((messages, count)) = page(shared, channel, group, last, fetches).await else { return };
+        let newest = messages.iter().map(|arrived| arrived.message).max();
         for arrived in messages {
             message(shared, sink, arrived).await;
         }
-        let moved = shared.known().seen().iter().any(|seen| seen.channel == channel && seen.message > last);
-        if count < PAGE || !moved {
-            return;
+        match newest {
+            Some(newest) if newest > last && count >= PAGE => last = newest,
+            _ => return,
         }
     }
     tracing::warn!(channel, "more was missed at Discord than is fetched");
 }
 
-async fn page(shared: &Shared, channel: u64, last: u64) -> Result<String, Failure> {
+/// The messages after one, and how many Discord gave; nothing when it will never give them.
+async fn page(
+    shared: &Shared,
+    channel: u64,
+    group: bool,
+    last: u64,
+    fetches: &Semaphore,
+) -> Option<(Vec<Arrived>, usize)> {
     let path = format!("/channels/{channel}/messages?after={last}&limit={PAGE}");
     let call = Call::new("GET /channels/messages", path, channel);
-    let mut attempt = 0;
+    let mut failures = 0;
     loop {
-        attempt += 1;
-        let failure = match shared.rest.text(&call).await {
-            Ok(page) => return Ok(page),
-            Err(fault) => fault.failure,
+        let answer = {
+            // While this one waits others have their turn.
+            let _turn = fetches.acquire().await.ok()?;
+            shared.rest.text(&call).await
         };
-        let pause = match &failure {
-            Failure::Slow { after_ms, .. } => *after_ms,
-            Failure::Later(_) => backoff(attempt, 1_000, 60_000, shared.clock.dice()),
-            _ => return Err(failure),
+        let answer = answer.map_err(Failure::from).and_then(|page| {
+            let unreadable = |_| Failure::Later("Discord's answer cannot be read".into());
+            fetched(&page, group, &shared.known()).map_err(unreadable)
+        });
+        let failure = match answer {
+            Ok(page) => return Some(page),
+            Err(failure) => failure,
         };
-        if attempt == ATTEMPTS {
-            return Err(failure);
+        failures += u32::from(!matches!(failure, Failure::Slow { .. }));
+        let Some(pause) = pause(&failure, failures, shared.clock.dice()) else {
+            if matches!(failure, Failure::NoChat(_)) {
+                shared.known().drop_channel(channel);
+            }
+            tracing::warn!(channel, %failure, "what was missed at Discord cannot be fetched");
+            return None;
+        };
+        if failures == LOUD {
+            tracing::warn!(channel, %failure, "what was missed at Discord cannot be fetched yet");
         }
         tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+}
+
+/// How long to wait after so many failures, in milliseconds; nothing when it is refused for good.
+fn pause(failure: &Failure, failures: u32, dice: f64) -> Option<u64> {
+    match failure {
+        Failure::Slow { after_ms, .. } => Some((*after_ms).max(SHORTEST_PAUSE)),
+        // A token that is refused may be mended.
+        Failure::Later(_) | Failure::Unknown(_) | Failure::NoToken(_) => {
+            Some(backoff(failures, PAUSE, LONGEST_PAUSE, dice))
+        }
+        Failure::NoChat(_)
+        | Failure::NoMessage(_)
+        | Failure::NoFiles(_)
+        | Failure::Refused(_)
+        | Failure::Markup(_)
+        | Failure::TooLarge(_)
+        | Failure::Unchanged => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_waited_for_however_often_it_fails() {
+        let later = Failure::Later("503".into());
+        let pauses: Vec<u64> = (1..2_000).map(|failures| pause(&later, failures, 1.0).unwrap()).collect();
+        assert_eq!((pauses[0], pauses[1], pauses[1_998]), (1_000, 2_000, LONGEST_PAUSE));
+        assert!(pauses.is_sorted());
+        assert!(pause(&later, 20, 0.0) < pause(&later, 20, 1.0), "a herd is kept apart");
+        let slow = |after_ms| pause(&Failure::Slow { after_ms, chat_only: true }, 0, 0.5);
+        assert_eq!((slow(0), slow(7_000)), (Some(100), Some(7_000)));
+        for gone in [Failure::NoChat("404".into()), Failure::Refused("403".into())] {
+            assert_eq!(pause(&gone, 1, 0.5), None);
+        }
     }
 }

@@ -175,7 +175,8 @@ impl Desk {
                 // Before it is taken: the answer may be posted before Discord knows that one follows.
                 let is_new = self.shared.known().owe(id, &webhook, channel, self.shared.clock.now());
                 if is_new {
-                    self.answers.push(Box::pin(answer::command(shared, id, webhook, receipt)));
+                    let group = incoming.group;
+                    self.answers.push(Box::pin(answer::command(shared, id, webhook, group, receipt)));
                 }
                 self.push(channel, Work::Incoming(ticket, Box::new(incoming), Some(told)));
             }
@@ -262,7 +263,7 @@ impl Desk {
             Work::CatchUp(ticket, seen) => {
                 let fetches = Arc::clone(&self.fetches);
                 Box::pin(async move {
-                    catch_up(&shared, &sink, seen.channel, seen.group, &fetches).await;
+                    catch_up(&shared, &sink, seen, &fetches).await;
                     if let Some(ticket) = Arc::into_inner(ticket) {
                         shared.done(ticket);
                     }

@@ -30,6 +30,16 @@ pub(super) fn failure(status: u16, body: &Value) -> Failure {
     }
 }
 
+/// Whether it was refused only for what it is a reply to: the bot may not read what was said before, or the message is
+/// gone. A post alone can mean that: nothing else in it names a message.
+pub(super) fn is_of_reply(code: u64, failure: &Failure) -> bool {
+    match (code, failure) {
+        (10_008 | 160_002 | 160_009 | 160_010, _) => true,
+        (50_035, Failure::Markup(words)) => words.contains(": message_reference"),
+        _ => false,
+    }
+}
+
 /// Discord's own words with its number, and the field that it does not take.
 fn said(status: u16, body: &Value) -> String {
     let mut words = match (body["code"].as_u64(), body["message"].as_str()) {
@@ -85,6 +95,22 @@ mod tests {
         }
         for (status, code) in [(400, 50_006), (403, 50_013), (404, 0), (302, 0), (405, 0)] {
             assert!(matches!(of(status, code), Failure::Refused(_)), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_only_as_a_reply_is_known() {
+        let of =
+            |status: u16, body: Value| is_of_reply(body["code"].as_u64().unwrap(), &failure(status, &body));
+        let field = |name: &str| {
+            json!({"code": 50035, "message": "Invalid Form Body", "errors": {
+                name: {"_errors": [{"code": "X", "message": "Unknown message"}]}
+            }})
+        };
+        assert!(of(400, field("message_reference")));
+        assert!(!of(400, field("content")));
+        for (code, is_one) in [(160_002, true), (10_008, true), (50_013, false), (50_001, false)] {
+            assert_eq!(of(403, json!({"code": code, "message": "Because"})), is_one, "{code}");
         }
     }
 

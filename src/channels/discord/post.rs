@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     answer::original,
+    fault::is_of_reply,
     known::{Claim, Webhook},
     read::place,
     rest::{Call, Fault},
@@ -33,6 +34,13 @@ const HAS_THREAD: u64 = 160_004;
 #[derive(Deserialize)]
 struct Posted {
     id: MessageId,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    id: MessageId,
+    #[serde(default)]
+    content: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,16 +71,47 @@ pub(super) async fn post(shared: &Shared, post: &Post) -> Result<String, Failure
             }
         }
     }
-    let message = send::message(post, channel, upload.as_ref().map(Upload::name))?;
-    let path = format!("/channels/{channel}/messages");
-    let call = Call::new("POST /channels/messages", path, channel).json(&message).file(upload);
-    match shared.rest.call::<Posted>(call).await {
-        Ok(posted) => Ok(posted.id.to_string()),
+    let mut posted = create(shared, channel, post, upload.clone()).await;
+    if let Err(fault) = &posted
+        && post.reply_to.is_some()
+        && is_of_reply(fault.code, &fault.failure)
+    {
+        tracing::debug!(failure = %fault.failure, "what cannot be a reply is posted by itself");
+        posted = create(shared, channel, &Post { reply_to: None, ..post.clone() }, upload).await;
+    }
+    match posted {
+        Ok(created) => bring_up(shared, post, created).await,
+        // Whether it may write there is seen when words take the file's place.
+        Err(fault) if fault.code == NO_PERMISSION && post.content.file.is_some() => {
+            Err(Failure::NoFiles("give the bot the permission Attach Files in that channel".into()))
+        }
         Err(fault) if fault.code == NO_PERMISSION => {
             Err(Failure::NoChat("the bot may not write there: give it the permission Send Messages".into()))
         }
         Err(fault) => Err(fault.into()),
     }
+}
+
+async fn create(
+    shared: &Shared,
+    channel: u64,
+    post: &Post,
+    upload: Option<Upload>,
+) -> Result<Created, Fault> {
+    let message = send::message(post, channel, upload.as_ref().map(Upload::name))?;
+    let path = format!("/channels/{channel}/messages");
+    let call = Call::new("POST /channels/messages", path, channel).json(&message).file(upload);
+    shared.rest.call(call).await
+}
+
+/// Discord gives the message back that it knows under a key, with the words that it had then: those that it shall have
+/// now are put into it.
+async fn bring_up(shared: &Shared, post: &Post, created: Created) -> Result<String, Failure> {
+    let message = created.id.to_string();
+    if created.content.is_some_and(|words| !send::says(&post.content, &words)) {
+        edit(shared, &post.place, &message, &post.content).await?;
+    }
+    Ok(message)
 }
 
 /// The answer that is owed here, when this post is the one to give it. That it is must be stored before it is given:

@@ -226,6 +226,7 @@ impl Rest {
             Failure::NoMessage(words) => Failure::NoMessage(cut(words)),
             Failure::NoChat(words) => Failure::NoChat(cut(words)),
             Failure::TooLarge(words) => Failure::TooLarge(cut(words)),
+            Failure::Markup(words) => Failure::Markup(cut(words)),
             Failure::Refused(words) => Failure::Refused(cut(words)),
             Failure::Later(words) => Failure::Later(cut(words)),
             other => other,

@@ -191,6 +191,11 @@ fn words(content: &Content) -> (String, Option<&Card>) {
     (clipped(&words, WORDS), None)
 }
 
+/// Whether a message with these words says what it shall; Discord cuts off what is blank around them.
+pub(super) fn says(content: &Content, said: &str) -> bool {
+    words(content).0.trim() == said.trim()
+}
+
 /// Words where there must be some.
 fn filled(words: &str, most: usize) -> String {
     if words.trim().is_empty() { "–".into() } else { clipped(words, most) }

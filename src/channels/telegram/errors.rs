@@ -125,6 +125,23 @@ const NO_CHAT: &[&str] = &[
     "topic_deleted",
     "topic_closed",
 ];
+/// The bot may write in the chat, and not send this kind of file: by a group's rules, or by a person's wish.
+const NO_FILES: &[&str] = &[
+    "not enough rights to send photos",
+    "not enough rights to send documents",
+    "not enough rights to send videos",
+    "not enough rights to send video notes",
+    "not enough rights to send audios",
+    "not enough rights to send voice notes",
+    "not enough rights to send animations",
+    "chat_send_media_forbidden",
+    "chat_send_photos_forbidden",
+    "chat_send_docs_forbidden",
+    "chat_send_videos_forbidden",
+    "chat_send_audios_forbidden",
+    "chat_send_voices_forbidden",
+    "voice_messages_forbidden",
+];
 const TOO_LARGE: &[&str] = &["file is too big", "request entity too large", "too large"];
 
 fn said(code: u16, words: String) -> Failure {
@@ -134,6 +151,7 @@ fn said(code: u16, words: String) -> Failure {
         401 => Failure::NoToken(words),
         // An address without a fitting token is not found; a method that an older server does not know neither.
         404 if !small.contains("method") => Failure::NoToken(words),
+        400 | 403 if any(NO_FILES) => Failure::NoFiles(words),
         403 => Failure::NoChat(words),
         413 => Failure::TooLarge(words),
         500.. => Failure::Later(format!("Telegram answered {code}: {words}")),
@@ -177,6 +195,13 @@ mod tests {
             (403, "Forbidden: bot was kicked from the supergroup chat", "the chat"),
             (400, "Bad Request: group chat was upgraded to a supergroup chat", "the chat"),
             (400, "Bad Request: message thread not found", "the chat"),
+            (400, "Bad Request: not enough rights to send text messages to the chat", "the chat"),
+            (400, "Bad Request: have no rights to send a message", "the chat"),
+            (400, "Bad Request: not enough rights to send photos to the chat", "such a file may not"),
+            (400, "Bad Request: not enough rights to send documents to the chat", "such a file may not"),
+            (400, "Bad Request: not enough rights to send voice notes to the chat", "such a file may not"),
+            (400, "Bad Request: CHAT_SEND_DOCS_FORBIDDEN", "such a file may not"),
+            (400, "Bad Request: VOICE_MESSAGES_FORBIDDEN", "such a file may not"),
             (401, "Unauthorized", "the token"),
             (404, "Not Found", "the token"),
             (404, "Not Found: method not found", "refused"),

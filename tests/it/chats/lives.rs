@@ -312,8 +312,8 @@ async fn drafts<S: Platform>() {
         world.stand.say("ann", "tell me slowly");
         world.told("ann", "slow59").await;
         world.told_once("ann", "slow59", &kill);
-        // What was shown and not yet noted stays as it was: the beginning of the answer.
-        let unnoted = usize::from(kill.starts_with("before"));
+        // What was shown and not yet noted stays as it was where a platform knows no keys: the beginning of the answer.
+        let unnoted = usize::from(S::NAME == "telegram" && kill.starts_with("before"));
         let left = world.stand.texts("ann").iter().filter(|text| !text.contains("slow59")).count();
         assert!(left <= unnoted, "{kill}: {:?}", world.stand.texts("ann"));
         let site = world.over(&kill).await;

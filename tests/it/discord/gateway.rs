@@ -5,7 +5,10 @@ use std::time::Duration;
 use atoll::domain::chat::Link;
 
 use super::kit::{Bot, Taker};
-use crate::support::{discord::FakeDiscord, until};
+use crate::support::{
+    discord::{FakeDiscord, Trouble},
+    until,
+};
 
 fn refusals(taker: &Taker) -> Vec<String> {
     let why = |link| match link {
@@ -92,6 +95,49 @@ async fn a_session_that_is_gone_is_opened_anew_and_what_was_missed_is_fetched() 
     assert!(!words.contains(&"nobody speaks to the bot here".to_owned()));
     bot.stop().await;
     assert_eq!(fake.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_missed_is_fetched_however_long_discord_is_in_trouble() {
+    let fake = FakeDiscord::start();
+    let taker = Taker::willing();
+    let bot = Bot::up(&fake, &taker).await;
+    let (troubled, room, gone) = (fake.dm_channel("ann"), fake.guild_channel(), fake.guild_channel());
+    fake.dm("ann", "1");
+    fake.mention(room, "bob", "2");
+    fake.mention(gone, "bob", "3");
+    until("all are taken", async || bot.taker.taken().len() == 3).await;
+    fake.gateway_up(false);
+    fake.forget_session();
+    fake.dm("ann", "missed");
+    fake.mention(room, "bob", "missed elsewhere");
+    fake.mention(gone, "bob", "missed for good");
+    fake.spoil(gone, Some(50_001));
+    let path = format!("/channels/{troubled}/messages");
+    fake.trouble("GET", &path, Trouble::TooMany(0.01, false), 60);
+    fake.trouble("GET", &path, Trouble::Status(503), 2);
+    let forever = 1_000_000;
+    fake.trouble("GET", &path, Trouble::TooMany(0.5, false), forever);
+    fake.gateway_up(true);
+    let words = |bot: &Bot| bot.taker.words();
+    until("the other is fetched", async || words(&bot).contains(&"missed elsewhere".to_owned())).await;
+    // What comes later waits behind it, and a position that was stored does not say that all is there.
+    fake.dm("ann", "live");
+    fake.mention(room, "bob", "live elsewhere");
+    until("a channel without trouble goes on", async || words(&bot).len() == 5).await;
+    let asked = || fake.calls(&format!("GET {path}")).len();
+    until("it is asked for again and again", async || asked() > 62).await;
+    assert!(!words(&bot).iter().any(|words| words == "live" || words == "missed"));
+    // Nor does a life after it.
+    bot.kill().await;
+    let bot = Bot::start(&fake, &taker);
+    let before = asked();
+    until("it is asked for by the next life", async || asked() > before).await;
+    fake.end_troubles();
+    until("all of it is there", async || words(&bot).contains(&"live".to_owned())).await;
+    let said = words(&bot);
+    assert_eq!(said[3..], ["missed elsewhere", "live elsewhere", "missed", "live"]);
+    bot.stop().await;
 }
 
 #[tokio::test]

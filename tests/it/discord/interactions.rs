@@ -68,6 +68,25 @@ async fn what_is_for_one_person_is_told_to_one_person() {
 }
 
 #[tokio::test]
+async fn a_command_that_is_not_taken_is_answered_too() {
+    let fake = FakeDiscord::start();
+    let bot = Bot::up(&fake, &Taker::with(|_| (Duration::ZERO, Ok(Receipt::Ignored)))).await;
+    let (room, alone) = (fake.guild_channel(), fake.dm_channel("eve"));
+    let words = "I cannot do this for you now. If there is more to say, it comes as a message.";
+    for (channel, words) in [(room, "You cannot use this here now."), (alone, words)] {
+        let interaction = fake.slash(channel, "eve", "start", &[]);
+        until("she alone is told", async || fake.said(interaction) == [words]).await;
+        assert_eq!(fake.answered(interaction), Some(4));
+        assert_eq!(fake.messages(channel), []);
+        // Nothing is owed: what is posted next is posted by itself.
+        bot.discord.post(post(channel, &format!("k{}", channel % 1_000), "Your code")).await.unwrap();
+        assert_eq!(fake.bot_says(channel), ["Your code"]);
+    }
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}
+
+#[tokio::test]
 async fn what_takes_long_is_promised_first() {
     let fake = FakeDiscord::start();
     let taker = Taker::with(|incoming| {
@@ -88,7 +107,9 @@ async fn what_takes_long_is_promised_first() {
     }
     assert!(bot.taker.taken().is_empty(), "a promise says nothing of whether it is taken");
     until("she alone is told", async || fake.said(said) == ["Later, please."]).await;
-    until("nothing is left for the stranger", async || fake.messages(rooms[2]).is_empty()).await;
+    until("the stranger alone is told", async || fake.said(ignored) == ["You cannot use this here now."])
+        .await;
+    assert_eq!(fake.messages(rooms[2]), []);
     assert_eq!(fake.messages(rooms[0]), []);
     until("it is taken", async || bot.taker.words().contains(&"/help".to_owned())).await;
     bot.discord.post(answer(rooms[1], "k1", "help is near", taken)).await.unwrap();

@@ -6,7 +6,7 @@ use atoll::{
 };
 
 use super::kit::{Bot, Taker, answer, at, button, post};
-use crate::support::discord::{FakeDiscord, TOKEN, Trouble};
+use crate::support::discord::{FakeDiscord, Right, TOKEN, Trouble};
 
 #[tokio::test]
 async fn a_message_is_posted_changed_and_removed() {
@@ -46,6 +46,49 @@ async fn a_message_is_posted_changed_and_removed() {
 }
 
 #[tokio::test]
+async fn other_words_under_a_key_that_is_known_take_the_place_of_those_that_stand_there() {
+    let fake = FakeDiscord::start();
+    let bot = Bot::up(&fake, &Taker::willing()).await;
+    let room = fake.guild_channel();
+    let first = bot.discord.post(post(room, "k1", "half of it \n")).await.unwrap();
+    assert_eq!(bot.discord.post(post(room, "k1", "half of it")).await.as_ref(), Ok(&first));
+    assert_eq!(fake.calls("PATCH"), [] as [serde_json::Value; 0], "it says that already");
+    fake.trouble("PATCH", "/messages", Trouble::LoseAnswer, 1);
+    let lost = bot.discord.post(post(room, "k1", "all of it")).await;
+    assert!(matches!(lost, Err(Failure::Later(_))), "{lost:?}");
+    assert_eq!(bot.discord.post(post(room, "k1", "all of it")).await, Ok(first));
+    assert_eq!(fake.bot_says(room), ["all of it"]);
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_reply_is_posted_by_itself() {
+    let fake = FakeDiscord::start();
+    let bot = Bot::up(&fake, &Taker::willing()).await;
+    let room = fake.guild_channel();
+    let asked = fake.mention(room, "ann", "how is it going?");
+    let reply = |key: &str, text: &str| {
+        let mut reply = post(room, key, text);
+        reply.reply_to = Some(asked.to_string());
+        reply
+    };
+    bot.discord.post(reply("k1", "a reply")).await.unwrap();
+    // What it answers is gone, and Discord says so, though it is asked not to.
+    fake.trouble("POST", "/messages", Trouble::RefuseField("message_reference", "Unknown message"), 1);
+    bot.discord.post(reply("k2", "no reply")).await.unwrap();
+    fake.forbid(room, Right::ReadHistory);
+    bot.discord.post(reply("k3", "well")).await.unwrap();
+    let said = fake.messages(room).into_iter().filter(|shown| shown.own);
+    let said: Vec<_> = said.map(|shown| (shown.content, shown.reply_to)).collect();
+    let wanted = [("a reply", Some(asked)), ("no reply", None), ("well", None)];
+    assert_eq!(said, wanted.map(|(words, to)| (words.to_owned(), to)));
+    assert_eq!(fake.calls("POST /channels").len(), 5, "once more, and no more");
+    bot.stop().await;
+    assert_eq!(fake.faults(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_file_goes_out_whole_and_a_large_one_does_not() {
     let fake = FakeDiscord::start();
     let bot = Bot::up(&fake, &Taker::willing()).await;
@@ -58,6 +101,12 @@ async fn a_file_goes_out_whole_and_a_large_one_does_not() {
     let shown = fake.messages(channel);
     assert_eq!((shown.len(), shown[0].files[0].0.as_str()), (1, "ä b.png"));
     assert_eq!(shown[0].files[0].1, bytes);
+    let closed = fake.guild_channel();
+    fake.forbid(closed, Right::AttachFiles);
+    message.place = at(closed);
+    let refused = bot.discord.post(message.clone()).await;
+    assert!(matches!(&refused, Err(Failure::NoFiles(why)) if why.contains("Attach Files")), "{refused:?}");
+    message.place = at(channel);
     let large = bot.file("large", "x/y", vec![0; 10 * 1024 * 1024 + 1]).await;
     message.content.file = Some(large);
     assert!(matches!(bot.discord.post(message).await, Err(Failure::TooLarge(_))));

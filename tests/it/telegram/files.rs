@@ -112,6 +112,17 @@ async fn a_photo_that_is_none_goes_as_a_document() {
 }
 
 #[tokio::test]
+async fn where_no_documents_may_be_sent_that_is_said_of_the_file_and_not_of_the_chat() {
+    let rig = Rig::new();
+    rig.fake.open(42);
+    let words = "Bad Request: not enough rights to send documents to the chat";
+    rig.fake.next("sendDocument", 1, Trouble::Refuse(400, words.into()));
+    let content = content(&rig, "a.pdf", "application/pdf", b"pdf", "").await;
+    let failure = rig.telegram.post(post(42, content)).await.unwrap_err();
+    assert!(matches!(&failure, Failure::NoFiles(why) if why.contains("not enough rights")), "{failure}");
+}
+
+#[tokio::test]
 async fn files_that_are_too_large_or_gone_are_not_begun() {
     let rig = Rig::new();
     rig.fake.open(42);

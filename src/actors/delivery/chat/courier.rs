@@ -19,7 +19,7 @@ use crate::{
         markup::Flavor,
         outbound::{Before, Body, NewPost, OutboxRow, Sent},
         pace::Pace,
-        posting::{self, Topic},
+        posting::{self, LeftOut, Topic},
     },
     ports::{channel::Resend, clock::Clock, platform::Platform},
 };
@@ -28,7 +28,7 @@ use super::{health::Health, waits::Tries};
 
 /// How long a platform is trusted to know a key again, in milliseconds. Discord says "the past few minutes"
 /// (<https://docs.discord.com/developers/resources/message#create-message>).
-const KNOWN: Millis = 120_000;
+pub(super) const KNOWN: Millis = 120_000;
 
 /// Whom a courier talks to.
 #[derive(Clone)]
@@ -212,10 +212,11 @@ impl Courier {
             return Err(Sent::Unknown("it was sent twice, and it is not known whether it arrived".into()));
         }
         let doubtful = begun_again || errand.is_doubtful(part);
+        let own_key = format!("{}-{part}", errand.row.id);
         let mut post = Post {
             place: errand.place.clone(),
+            key: self.draft_key(errand, part, &content).unwrap_or_else(|| own_key.clone()),
             content,
-            key: format!("{}-{part}", errand.row.id),
             answers: errand.before.received.clone().filter(|_| part == 0),
             reply_to: errand
                 .before
@@ -247,11 +248,10 @@ impl Courier {
                     is_plain = true;
                     post.content.markup.clear();
                 }
-                Err(Failure::TooLarge(why)) => {
-                    let Some(file) = post.content.file.take() else { return Err(Sent::Refused(why)) };
-                    let link = self.links.as_ref().map(|links| links.to(&file.id, self.clock.now()));
-                    post.content = posting::too_large(&file, link.as_deref(), self.flavor);
-                }
+                // The platform knows the draft's key, and the draft is gone.
+                Err(Failure::NoMessage(_)) if post.key != own_key => post.key.clone_from(&own_key),
+                Err(Failure::TooLarge(why)) => self.leave_out(&mut post, LeftOut::TooLarge, why)?,
+                Err(Failure::NoFiles(why)) => self.leave_out(&mut post, LeftOut::NotAllowed, why)?,
                 Err(Failure::Unknown(why)) if repeated => return Err(Sent::Unknown(why)),
                 Err(Failure::Unknown(why)) if self.marks(since) => {
                     self.repeat(errand, part, &mut post).await?;
@@ -263,6 +263,26 @@ impl Courier {
                 Err(failure) => self.bear(&post.place, failure, &mut tries).await?,
             }
         }
+    }
+
+    /// The key under which a draft may stand of which nobody knows: its answer is posted under the same one, and takes its
+    /// place.
+    fn draft_key(&self, errand: &Errand<'_>, part: u32, content: &Content) -> Option<String> {
+        let Before { parts, draft, .. } = &errand.before;
+        let is_first = part == 0 && parts.is_empty() && draft.is_none() && content.file.is_none();
+        let is_answer = matches!(errand.row.message.body, Body::Answer { .. });
+        let is_known_again = self.platform.abilities().resend == Resend::Safe;
+        let first = errand.row.message.answers.first();
+        first.filter(|_| is_first && is_answer && is_known_again).map(posting::draft_key)
+    }
+
+    /// Words take the place of a file, with a link to it.
+    fn leave_out(&self, post: &mut Post, left_out: LeftOut, why: String) -> Result<(), NotPosted> {
+        let Some(file) = post.content.file.take() else { return Err(Sent::Refused(why)) };
+        tracing::warn!(why, "a link goes out in the place of a file");
+        let link = self.links.as_ref().map(|links| links.to(&file.id, self.clock.now()));
+        post.content = posting::in_place_of(&file, left_out, link.as_deref(), self.flavor);
+        Ok(())
     }
 
     /// Whether something that is posted again may be there twice: the platform knows no keys, or may have forgotten this one.
@@ -341,6 +361,7 @@ impl Courier {
             Failure::Unknown(why) => Err(Sent::Unknown(why)),
             Failure::Markup(why)
             | Failure::TooLarge(why)
+            | Failure::NoFiles(why)
             | Failure::NoMessage(why)
             | Failure::Refused(why) => Err(Sent::Refused(why)),
             Failure::Unchanged => Err(Sent::Refused("nothing to change".into())),

@@ -12,17 +12,20 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     actors::db::messages::{BeforePost, DropDraft, GetUser, RecordDraft, StaleDrafts},
     domain::{
+        Millis,
         chat::{Content, Failure, Place, Post},
         draft::{Draft, Effect, Event, Look, Sent},
         identity::is_group,
-        ids::{ConversationId, InboundId, encode_short},
+        ids::{ConversationId, InboundId},
         job::Verbosity,
         markup::Part,
         outbound::Progress,
+        posting,
     },
+    ports::channel::Resend,
 };
 
-use super::courier::Courier;
+use super::courier::{self, Courier};
 
 /// Pieces that wait while a platform answers. What is beyond is not shown, until the answer is.
 const BEHIND: usize = 512;
@@ -71,8 +74,8 @@ impl Drafting {
         let (progress, heard) = mpsc::channel(BEHIND);
         let (show, shown) = oneshot::channel();
         tokio::spawn(async move {
-            let task =
-                Task { place: Place::of(&conversation), courier, inbound, conversation, message: None };
+            let place = Place::of(&conversation);
+            let task = Task { place, courier, inbound, conversation, message: None, asked: None };
             let _ = show.send(task.run(heard).await);
         });
         Self { progress, shown }
@@ -96,6 +99,8 @@ struct Task {
     conversation: ConversationId,
     place: Place,
     message: Option<String>,
+    /// When it was posted for the first time, as far as is known.
+    asked: Option<Millis>,
 }
 
 impl Task {
@@ -175,11 +180,12 @@ impl Task {
         let post = Post {
             place: self.place.clone(),
             content: content(part),
-            key: format!("d-{}", encode_short(self.courier.clock.fresh())),
+            key: posting::draft_key(&self.inbound),
             answers: before.received,
             reply_to: before.asked.filter(|_| is_group(&self.conversation.user())),
             silent: false,
         };
+        let asked = *self.asked.get_or_insert(self.courier.clock.now());
         match self.courier.platform.post(post).await {
             Ok(message) => {
                 let note = RecordDraft {
@@ -194,7 +200,12 @@ impl Task {
                 self.message = Some(message);
                 Sent::Done
             }
-            Err(failure) => self.failed(failure, false),
+            Err(failure) => {
+                let known_until = asked + courier::KNOWN;
+                let is_known = self.courier.platform.abilities().resend == Resend::Safe
+                    && self.courier.clock.now() < known_until;
+                self.failed(failure, is_known)
+            }
         }
     }
 
@@ -205,6 +216,7 @@ impl Task {
         }
         match self.courier.platform.edit(&self.place, &message, content(part)).await {
             Ok(()) | Err(Failure::Unchanged) => Sent::Done,
+            // What it looks like after the next edit is what counts.
             Err(failure) => self.failed(failure, true),
         }
     }
@@ -215,15 +227,15 @@ impl Task {
         (after_ms > 0).then_some(Sent::Later { after_ms })
     }
 
-    fn failed(&self, failure: Failure, is_edit: bool) -> Sent {
+    /// `repeatable`: to do it twice comes to the same.
+    fn failed(&self, failure: Failure, repeatable: bool) -> Sent {
         match failure {
             Failure::Slow { after_ms, chat_only } => {
                 self.courier.hold(&self.place, after_ms, chat_only);
                 Sent::Later { after_ms: i64::try_from(after_ms).unwrap_or(AGAIN) }
             }
             Failure::Later(_) | Failure::NoToken(_) => Sent::Later { after_ms: AGAIN },
-            // What it looks like after the next edit is what counts.
-            Failure::Unknown(_) if is_edit => Sent::Later { after_ms: AGAIN },
+            Failure::Unknown(_) if repeatable => Sent::Later { after_ms: AGAIN },
             failure => {
                 tracing::debug!(%failure, "an answer cannot be shown while it grows");
                 Sent::Lost

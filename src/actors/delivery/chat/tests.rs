@@ -45,7 +45,8 @@ struct World {
     calls: Vec<String>,
     /// When something was posted.
     posted_at: Vec<tokio::time::Instant>,
-    keys: Vec<String>,
+    /// Messages by the keys under which they were posted.
+    keys: BTreeMap<String, String>,
     /// What the next calls are answered with; a post that fails as unknown arrives all the same.
     failures: VecDeque<Failure>,
     noted: Vec<(u32, Option<String>)>,
@@ -95,14 +96,16 @@ impl Platform for Tower {
         let failure = self.call(format!("post {} {words}", post.place.name())).or(fails);
         let arrives = matches!(failure, None | Some(Failure::Unknown(_)));
         let mut world = self.0.lock().unwrap();
-        if arrives && !(self.1 == Resend::Safe && world.keys.contains(&post.key)) {
-            world.next += 1;
-            let id = format!("m{}", world.next);
-            world.shown.insert(id, (post.place.name(), post.content));
-            world.keys.push(post.key);
+        let known = world.keys.get(&post.key).filter(|_| self.1 == Resend::Safe).cloned();
+        let id = known.clone().unwrap_or_else(|| format!("m{}", world.next + 1));
+        let mut answer = failure.map_or(Ok(id.clone()), Err);
+        if known.is_some_and(|known| !world.shown.contains_key(&known)) {
+            answer = Err(Failure::NoMessage("gone".into()));
+        } else if arrives {
+            world.next += u64::from(!world.shown.contains_key(&id));
+            world.shown.insert(id.clone(), (post.place.name(), post.content));
+            world.keys.insert(post.key, id);
         }
-        let id = format!("m{}", world.next);
-        let answer = failure.map_or(Ok(id), Err);
         async move {
             tokio::time::sleep(Duration::from_millis(50)).await;
             answer
@@ -433,6 +436,30 @@ async fn nothing_is_lost_to_markup_to_size_or_to_a_bad_day_of_the_platform() {
     assert_eq!(delivered.await, Sent::Done);
     let shown = bench.shown();
     assert!(shown[0] == "here" && shown[1].contains("/api/files/f1"), "{shown:?}");
+}
+
+#[actix::test]
+async fn where_the_bot_may_send_no_files_words_go_out_in_their_place() {
+    let with_file = |id, text: &str| {
+        let mut row = answer(id, "42", text);
+        if let Body::Answer { files, .. } = &mut row.message.body {
+            let id = FileId::new("f1");
+            files.push(FileRef { id, name: "a.bin".into(), media_type: "x/y".into(), size: 1 });
+        }
+        row
+    };
+    let failures = VecDeque::from([Failure::NoFiles("no right".into())]);
+    let bench = Bench::new(World { failures, ..World::default() }, Resend::Marked);
+    assert_eq!(bench.deliver(with_file(1, ""), false).await, Sent::Done);
+    let shown = bench.shown();
+    let wanted = "the bot lacks the right to attach such files; `GET /api/files/f1`";
+    assert!(shown.len() == 1 && shown[0].contains(wanted), "{shown:?}");
+    // Where it may not write at all, it waits until somebody mends that.
+    let failures =
+        VecDeque::from([Failure::NoFiles("no right".into()), Failure::NoChat("may not write".into())]);
+    let bench = bench.next(World { failures, ..World::default() }, Resend::Marked);
+    let sent = bench.deliver(with_file(2, ""), false).await;
+    assert_eq!(sent, Sent::Parked("may not write".into()));
 }
 
 #[actix::test]

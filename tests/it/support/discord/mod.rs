@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::Value;
 
-pub(crate) use self::world::{APPLICATION, ME, Shown, Trouble};
+pub(crate) use self::world::{APPLICATION, ME, Right, Shown, Trouble};
 use self::{gateway::Gateway, world::World};
 use super::http::HttpServer;
 
@@ -84,6 +84,11 @@ impl FakeDiscord {
     /// The next so many calls with this method, whose path has this in it, meet this.
     pub(crate) fn trouble(&self, method: &str, path: &str, trouble: Trouble, times: u32) {
         self.world().troubles.push((method.into(), path.into(), trouble, times));
+    }
+
+    /// No call meets trouble any more.
+    pub(crate) fn end_troubles(&self) {
+        self.world().troubles.clear();
     }
 
     /// So many messages a channel in such a time.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     FakeDiscord,
-    world::{APPLICATION, Channel, GUILD, Interaction, Kind, ME, Message, ROLE, Shown, World, stamp},
+    world::{APPLICATION, Channel, GUILD, Interaction, Kind, ME, Message, ROLE, Right, Shown, World, stamp},
 };
 
 impl FakeDiscord {
@@ -230,6 +230,11 @@ impl FakeDiscord {
     pub(crate) fn spoil(&self, channel: u64, number: Option<u64>) {
         self.world().channels.get_mut(&channel).unwrap().trouble = number;
     }
+
+    /// The bot may not do this in this channel.
+    pub(crate) fn forbid(&self, channel: u64, right: Right) {
+        self.world().channels.get_mut(&channel).unwrap().lacks.push(right);
+    }
 }
 
 impl Message {
@@ -263,7 +268,10 @@ impl World {
 
     pub(super) fn open(&mut self, kind: Kind) -> u64 {
         let id = self.id();
-        self.channels.insert(id, Channel { kind, trouble: None, messages: Vec::new(), window: None });
+        self.channels.insert(
+            id,
+            Channel { kind, trouble: None, lacks: Vec::new(), messages: Vec::new(), window: None },
+        );
         id
     }
 

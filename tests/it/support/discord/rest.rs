@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     super::http::{Asked, Told},
     Shared, strict, webhooks,
-    world::{APPLICATION, GUILD, Kind, ME, Message, Trouble, World, stamp},
+    world::{APPLICATION, GUILD, Kind, ME, Message, Right, Trouble, World, stamp},
 };
 
 /// Largest file, in bytes.
@@ -73,6 +73,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked) -> Told {
         Some(Trouble::HangUp) => return Told::HangUp,
         Some(Trouble::Status(status)) => return Reply::error(status, 0, "Trouble").told(),
         Some(Trouble::Refuse(status, code)) => return Reply::error(status, code, "Trouble").told(),
+        Some(Trouble::RefuseField(field, why)) => return strict::bad(field, why).told(),
         Some(Trouble::TooMany(after, global)) => return too_many(after, global).told(),
         Some(Trouble::Delay(time)) => std::thread::sleep(time),
         Some(Trouble::LoseAnswer) | None => {}
@@ -274,6 +275,13 @@ fn post(world: &mut World, channel: u64, form: &Form) -> Result<Reply, Reply> {
     if strict::is_empty(body, form.files.len()) {
         return Err(strict::empty());
     }
+    if !body["message_reference"].is_null() && world.lacks(channel, Right::ReadHistory) {
+        let why = "Cannot reply without permission to read message history";
+        return Err(Reply::error(403, 160_002, why));
+    }
+    if !form.files.is_empty() && world.lacks(channel, Right::AttachFiles) {
+        return Err(Reply::error(403, 50_013, "Missing Permissions"));
+    }
     let nonce = body["nonce"].as_str().map(str::to_owned);
     if body["enforce_nonce"] == true && nonce.is_some() {
         let known = world.channels[&channel].messages.iter().find(|known| known.nonce == nonce);
@@ -299,7 +307,7 @@ fn post(world: &mut World, channel: u64, form: &Form) -> Result<Reply, Reply> {
         reply_to: answered,
         flags: body["flags"].as_u64().unwrap_or(0),
         nonce,
-        ..Message::new(id, ME, body["content"].as_str().unwrap_or_default())
+        ..Message::new(id, ME, body["content"].as_str().unwrap_or_default().trim())
     };
     let reply = world.message_json(channel, &message);
     world.add(channel, message);
@@ -313,7 +321,7 @@ fn or_none(value: &Value) -> Value {
 /// Puts what is new into a message.
 pub(super) fn change(message: &mut Message, body: &Value) {
     if let Some(content) = body["content"].as_str() {
-        message.content = content.to_owned();
+        message.content = content.trim().to_owned();
     }
     for (key, part) in [("embeds", &mut message.embeds), ("components", &mut message.components)] {
         if body[key].is_array() {
@@ -351,6 +359,9 @@ fn list(world: &World, channel: u64, query: &str) -> Reply {
     let (after, limit) = (value("after").unwrap_or(0), value("limit").unwrap_or(50));
     if !(1..=100).contains(&limit) {
         return strict::bad("limit", "int value should be less than or equal to 100.");
+    }
+    if world.lacks(channel, Right::ReadHistory) {
+        return Reply::new(200, json!([]));
     }
     let messages = &world.channels[&channel].messages;
     let after = messages.iter().filter(|message| message.id > after).take(limit as usize);

@@ -30,6 +30,8 @@ pub(crate) enum Trouble {
     Status(u16),
     /// It is not done; this status and this number of Discord's are answered.
     Refuse(u16, u64),
+    /// It is not done; this field of the form is not taken, for this reason.
+    RefuseField(&'static str, &'static str),
     /// It is too much: seconds to wait, and whether for all calls.
     TooMany(f64, bool),
 }
@@ -41,11 +43,22 @@ pub(super) enum Kind {
     Thread,
 }
 
+/// What a bot may be allowed in a channel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Right {
+    /// To read what was said before, and so to reply.
+    ReadHistory,
+    /// To post files.
+    AttachFiles,
+}
+
 /// A channel, and what is wrong with it for the bot (Discord's number).
 #[derive(Debug, Clone)]
 pub(super) struct Channel {
     pub kind: Kind,
     pub trouble: Option<u64>,
+    /// What the bot may not do in it.
+    pub lacks: Vec<Right>,
     pub messages: Vec<Message>,
     /// When its limit is full again, and how much of it is left.
     pub window: Option<(Instant, u64)>,
@@ -240,6 +253,10 @@ impl World {
                 json!({"nick": null, "roles": [], "joined_at": stamp(0), "deaf": false, "mute": false});
         }
         value
+    }
+
+    pub(super) fn lacks(&self, channel: u64, right: Right) -> bool {
+        self.channels.get(&channel).is_some_and(|channel| channel.lacks.contains(&right))
     }
 
     pub(super) fn is_dm(&self, channel: u64) -> bool {

@@ -67,6 +67,41 @@ async fn a_short_answer_is_one_message_and_a_draft_that_is_gone_is_posted_anew()
 }
 
 #[actix::test]
+async fn a_draft_of_which_nobody_knows_becomes_the_answer_where_a_key_is_known_again() {
+    let half = "Half of an answer that is long enough to be shown.";
+    let whole = "Half of an answer that is long enough to be shown, and the rest.";
+    // The platform's answer to the draft was lost, and nothing more is shown until the end.
+    let failures = VecDeque::from([Failure::Unknown("no answer".into())]);
+    let bench = Bench::new(World { failures, ..World::default() }, Resend::Safe);
+    pass(10).await;
+    bench.tell(piece(half));
+    pass(1_600).await;
+    assert_eq!((bench.shown().len(), bench.world.lock().unwrap().drafts.len()), (1, 0));
+    assert_eq!(bench.deliver(answer(1, "42", whole), false).await, Sent::Done);
+    assert_eq!(bench.shown(), [whole]);
+    // The same, and it goes on: the draft is found again, and noted.
+    let failures = VecDeque::from([Failure::Unknown("no answer".into())]);
+    let bench = bench.next(World { failures, ..World::default() }, Resend::Safe);
+    pass(10).await;
+    bench.tell(piece(half));
+    pass(10_000).await;
+    assert_eq!((bench.shown().len(), bench.world.lock().unwrap().drafts.len()), (1, 1));
+    // A death came before it was noted; the answer joins another message.
+    let mut world = std::mem::take(&mut *bench.world.lock().unwrap());
+    (world.drafts, world.watchers) = (BTreeMap::new(), Vec::new());
+    let (shown, keys, next) = (world.shown, world.keys, world.next);
+    let bench = bench.next(World { shown, keys, next, ..World::default() }, Resend::Safe);
+    let mut row = answer(1, "42", whole);
+    row.message.answers.push(InboundId::new("i2"));
+    assert_eq!(bench.deliver(row, true).await, Sent::Done);
+    assert_eq!(bench.shown(), [whole]);
+    // One that somebody has taken away is no place for an answer.
+    bench.world.lock().unwrap().shown.clear();
+    assert_eq!(bench.deliver(answer(2, "42", whole), false).await, Sent::Done);
+    assert_eq!(bench.shown(), [whole]);
+}
+
+#[actix::test]
 async fn an_answer_that_is_withdrawn_or_was_forgotten_is_taken_away() {
     let drafts = BTreeMap::from([("old".to_owned(), "m0".to_owned())]);
     let bench = Bench::new(World { drafts, ..World::default() }, Resend::Marked);
