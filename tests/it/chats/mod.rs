@@ -3,6 +3,7 @@
 
 mod api;
 mod brought;
+mod codes;
 mod conformance;
 mod keys;
 mod kills;
