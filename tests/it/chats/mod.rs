@@ -13,6 +13,7 @@ mod stand;
 mod talk;
 mod terminal;
 mod topics;
+mod words;
 
 pub(crate) use lives::all_kills;
 use stand::Stand;
