@@ -95,6 +95,7 @@ fn intake_doors(doors: &Doors) -> IntakeDoors {
         projects: doors.db.read.list_projects.clone(),
         project: doors.db.read.find_project.clone(),
         list_tasks: doors.db.read.list_tasks.clone(),
+        schedules: doors.db.read.list_schedules.clone(),
         task: doors.db.read.get_task.clone(),
         submit: doors.submit.clone(),
         fresh: doors.fresh.clone(),

@@ -49,9 +49,9 @@ pub enum Command {
     Verbosity(Option<Verbosity>),
 }
 
-/// Which tasks `/tasks` can show.
+/// Which tasks `/tasks` can show. `pending` is another word for `queued`; `scheduled` are those that come by the clock.
 pub(super) const FILTERS: &[&str] =
-    &["all", "running", "queued", "parked", "completed", "failed", "cancelled"];
+    &["all", "running", "queued", "pending", "parked", "scheduled", "completed", "failed", "cancelled"];
 /// How much can be shown.
 pub(super) const LEVELS: &[&str] = &["quiet", "normal", "verbose"];
 

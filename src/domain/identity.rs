@@ -8,7 +8,8 @@ use super::{
     access::Role,
     chat::{PLATFORMS, Place},
     ids::{BadName, ConversationId, UserId},
-    outbound::{Body, NewOutbox},
+    outbound::{Body, NewOutbox, Words},
+    turn::Outcome,
 };
 
 /// How long a code holds, in milliseconds.
@@ -369,15 +370,15 @@ pub fn at(conversation: ConversationId, body: Body) -> NewOutbox {
     NewOutbox { user: conversation.user(), conversation, turn: None, answers: Vec::new(), body }
 }
 
-/// What a stranger is told.
-pub fn welcome_stranger(code: &str) -> (&'static str, String) {
+/// What a stranger is told. It holds their code, so it is theirs alone.
+pub fn welcome_stranger(code: &str) -> Body {
     let code = shown(code);
-    let body = format!(
-        "I do not know you yet. Your code is {code}; it holds for 10 minutes. Tell it to the owner of this bot, who \
+    let text = format!(
+        "Who are you? I do not know you yet. Your code is {code}; it holds for 10 minutes. Tell it to the owner of this bot, who \
          lets you in with a button, or with: atoll pair approve {code}\nIf you have an account here elsewhere, get a \
          code there with /link and send me: /link CODE"
     );
-    ("Who are you?", body)
+    Body::Answer { text, files: Vec::new(), outcome: Outcome::Answered, words: Words::Secret }
 }
 
 /// What owners are told of a stranger.

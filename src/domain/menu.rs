@@ -70,7 +70,11 @@ pub const MENU: &[CommandSpec] = &[
     command("help", "what can be said here", &[]),
     command("skills", "the skills there are", &[]),
     command("memory", "what I remember about you", &[option("category", "of one kind only", false, Offered)]),
-    command("tasks", "what is under way", &[option("filter", "in one state only", false, OneOf(FILTERS))]),
+    command(
+        "tasks",
+        "what is under way, or scheduled",
+        &[option("filter", "in one state only", false, OneOf(FILTERS))],
+    ),
     command(
         "cancel",
         "end what I am doing here and all that waits behind it, or a task",

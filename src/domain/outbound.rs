@@ -23,6 +23,25 @@ pub fn is_stream(channel: &str) -> bool {
     STREAM_CHANNELS.contains(&channel)
 }
 
+/// How the words of an answer are meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Words {
+    /// CommonMark, as a model writes it.
+    #[default]
+    Markup,
+    /// As they stand: they quote what is stored, and a star in it is a star.
+    Plain,
+    /// As they stand, with a code in them: they go to the chat that they are for, and are told nowhere else.
+    Secret,
+}
+
+impl Words {
+    fn is_marked_up(&self) -> bool {
+        *self == Self::Markup
+    }
+}
+
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -36,6 +55,9 @@ pub enum Body {
         files: Vec<FileRef>,
         /// How the turn ended.
         outcome: Outcome,
+        /// How the words are meant.
+        #[serde(default, skip_serializing_if = "Words::is_marked_up")]
+        words: Words,
     },
     /// Something worth knowing that nobody asked for.
     Notice {

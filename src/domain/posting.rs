@@ -6,10 +6,10 @@ use super::{
     chat::{Button, Card, Content, Place, Press, Tone, Way},
     identity::is_group,
     ids::{InboundId, short_of},
-    markup::{Flavor, Part, parts},
+    markup::{Flavor, Part, parts, verbatim},
     message::FileRef,
     notice::TASK,
-    outbound::{Body, NewOutbox},
+    outbound::{Body, NewOutbox, Words},
 };
 
 /// Characters of what was asked that stay in a message when it is decided.
@@ -82,9 +82,12 @@ pub fn headline(topic: &Topic, flavor: Flavor) -> Content {
 /// What is posted, one after the other. Nothing for what is shown by changing a message.
 pub fn contents(body: &Body, approval: Option<&Approval>, flavor: Flavor) -> Vec<Content> {
     match body {
-        Body::Answer { text, files, .. } => {
-            let words = parts(text, flavor).into_iter().map(content);
-            words.chain(files.iter().map(file)).collect()
+        Body::Answer { text, files, words, .. } => {
+            let said = match words {
+                Words::Markup => parts(text, flavor),
+                Words::Plain | Words::Secret => verbatim(text, flavor),
+            };
+            said.into_iter().map(content).chain(files.iter().map(file)).collect()
         }
         Body::Notice { title, body, facts } => {
             // A platform with cards shows them there.
@@ -262,7 +265,12 @@ mod tests {
     };
 
     fn answer(text: &str) -> Body {
-        Body::Answer { text: text.to_owned(), files: Vec::new(), outcome: Outcome::Answered }
+        Body::Answer {
+            text: text.to_owned(),
+            files: Vec::new(),
+            outcome: Outcome::Answered,
+            words: Words::Markup,
+        }
     }
 
     /// The most that a platform takes, of what is sent with markup and without.

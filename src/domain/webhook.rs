@@ -13,7 +13,7 @@ use super::{
     ids::{JobId, UserId},
     job::{Task, facts},
     message::FileRef,
-    outbound::{Body, OutboxRow},
+    outbound::{Body, OutboxRow, Words},
     turn,
 };
 
@@ -167,7 +167,9 @@ fn of_row(row: &OutboxRow) -> Vec<(Kind, Event<'_>)> {
     let conversation = &row.message.conversation;
     let (channel, conversation_id) = (conversation.channel(), conversation.name());
     match &row.message.body {
-        Body::Answer { text, files, outcome } => {
+        // A code makes whoever shows it somebody: it is for the chat that it goes to.
+        Body::Answer { words: Words::Secret, .. } => Vec::new(),
+        Body::Answer { text, files, outcome, words: Words::Markup | Words::Plain } => {
             let links = files.iter().map(link).collect();
             let message = Event::Message { text, channel, conversation_id, outcome: *outcome, files: links };
             let file = |file| {
@@ -179,7 +181,7 @@ fn of_row(row: &OutboxRow) -> Vec<(Kind, Event<'_>)> {
         Body::Notice { title, body, .. } => {
             vec![(Kind::Notification, Event::Notification { title, body, channel, conversation_id })]
         }
-        // Questions are told as such, wherever and however often they are shown; a stranger's code is for owners alone.
+        // Questions are told as such, wherever and however often they are shown; owners are shown a stranger's code.
         Body::Approval { .. }
         | Body::Decided { .. }
         | Body::Standing { .. }
@@ -239,7 +241,12 @@ mod tests {
     fn answer() -> Happened {
         let file =
             FileRef { id: FileId::new("f1"), name: "a.png".into(), media_type: "image/png".into(), size: 5 };
-        out(Body::Answer { text: "hi \"you\"".into(), files: vec![file], outcome: turn::Outcome::Answered })
+        out(Body::Answer {
+            text: "hi \"you\"".into(),
+            files: vec![file],
+            outcome: turn::Outcome::Answered,
+            words: Words::Markup,
+        })
     }
 
     fn question(conversation: ConversationId) -> Approval {
@@ -314,8 +321,15 @@ mod tests {
         task.head.text.clear();
         let asks = job(&task, JobEvent::Question, Some(asked));
         assert_eq!((&asks["text"], &asks["approvalId"]), (&"rm -r".into(), &"q".into()));
-        // The same question shown as a message, a stranger's code, and a callback are nothing for the webhook.
+        // The same question shown as a message, codes, and a callback are nothing for the webhook.
         let silent = [
+            crate::domain::identity::welcome_stranger("C0DE2345"),
+            Body::Answer {
+                text: "/link C0DE-2345".into(),
+                files: Vec::new(),
+                outcome: turn::Outcome::Answered,
+                words: Words::Secret,
+            },
             Body::Approval { approval: ApprovalId::new("q"), preview: "x".into(), expires_at: 9 },
             Body::Pairing { pairing: "p".into(), text: "c0de".into() },
             Body::Callback { url: String::new(), payload: "{}".into() },

@@ -11,7 +11,7 @@ use crate::domain::{
     ids::{ConversationId, UserId},
     job::{Closed, Entry, NewTask, Outcome},
     memory::NewMemory,
-    outbound::{Body, NewOutbox},
+    outbound::{Body, NewOutbox, Words},
 };
 
 fn open() -> (Connection, tempfile::TempDir) {
@@ -150,8 +150,8 @@ fn a_stranger_gets_one_code_and_every_owner_hears_of_it() {
     let rows = pairings::ask(&db, 1, &stranger("p1", "CCCC2222", "42", 10), &platforms()).unwrap();
     let to: Vec<&str> = rows.iter().map(|row| row.message.conversation.as_str()).collect();
     assert_eq!(to, ["telegram/telegram:42/42", "discord/ann/7"]);
-    let Body::Notice { body, .. } = &rows[0].message.body else { panic!("{rows:?}") };
-    assert!(body.contains("CCCC-2222"), "{body}");
+    let Body::Answer { text, words, .. } = &rows[0].message.body else { panic!("{rows:?}") };
+    assert!(text.contains("CCCC-2222") && *words == Words::Secret, "{text}");
     let Body::Pairing { pairing, text } = &rows[1].message.body else { panic!("{rows:?}") };
     assert!(pairing == "p1" && text.contains("Bob 1 (42 on telegram)") && !text.contains('\n'), "{text}");
     for now in [11, CODE_MS] {

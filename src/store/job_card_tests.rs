@@ -303,10 +303,12 @@ fn a_schedule_stays_when_its_bot_goes_and_comes_no_more() {
     let left = task_schedules::get(&db, &stored.id).unwrap().unwrap();
     assert_eq!((left.bot, left.enabled, left.next_run_at, left.updated_at), (None, false, None, 7));
     let list = |member: &str| {
-        task_schedules::list(&db, Some(&UserId::new(member)), Some(&ProjectId::new("p")), 10, 0).unwrap().1
+        task_schedules::list(&db, Some(&UserId::new(member)), None, Some(&ProjectId::new("p")), 10, 0)
+            .unwrap()
+            .1
     };
     assert_eq!(list("ann"), 0, "she is no member");
-    assert_eq!(task_schedules::list(&db, None, None, 10, 0).unwrap().1, 1);
+    assert_eq!(task_schedules::list(&db, None, None, None, 10, 0).unwrap().1, 1);
     projects::remove(&db, &ProjectId::new("p"), act(1)).unwrap();
-    assert_eq!(task_schedules::list(&db, None, None, 10, 0).unwrap().1, 0);
+    assert_eq!(task_schedules::list(&db, None, None, None, 10, 0).unwrap().1, 0);
 }

@@ -256,7 +256,9 @@ pub fn fate(db: &Connection, inbound: &InboundId) -> Result<Option<Fate>> {
 
 fn stored_answer(message: OutboxRow) -> Option<StoredAnswer> {
     match message.message.body {
-        Body::Answer { text, files, outcome } => Some(StoredAnswer { id: message.id, text, files, outcome }),
+        Body::Answer { text, files, outcome, .. } => {
+            Some(StoredAnswer { id: message.id, text, files, outcome })
+        }
         Body::Notice { .. }
         | Body::Approval { .. }
         | Body::Standing { .. }

@@ -40,9 +40,8 @@ pub fn ask(db: &Connection, boot: i64, new: &NewPairing, platforms: &[String]) -
     let place = to_json(&new.place)?;
     execute(db, sql, params![new.id, hash, new.channel, new.external, name, place, TRIES, new.now, expires])?;
     let own = identity::own_user(&new.channel, &new.external).map_err(bad_name)?;
-    let (title, body) = identity::welcome_stranger(&new.code);
-    let mut messages =
-        vec![identity::notice(&new.channel, &new.place, &own, title, &body).map_err(bad_name)?];
+    let there = new.place.conversation(&new.channel, &own).map_err(bad_name)?;
+    let mut messages = vec![identity::at(there, identity::welcome_stranger(&new.code))];
     for owner in identities::owners(db, platforms)? {
         let Some(place) = &owner.direct else { continue };
         let body = Body::Pairing { pairing: new.id.clone(), text: identity::stranger_waits(new) };

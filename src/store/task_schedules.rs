@@ -111,20 +111,22 @@ pub fn get(db: &Connection, id: &ScheduleId) -> Result<Option<Schedule>> {
     row(db, &format!("SELECT {COLUMNS} FROM task_schedules WHERE id = ?1"), [id.as_str()], read)
 }
 
-/// Schedules, the oldest first, and how many fit; with `member`, only those of projects that this person is in.
+/// Schedules, the oldest first, and how many fit; with `member`, only those of projects that this person is in, with
+/// `user` only those that they set up.
 ///
 /// # Errors
 /// When the store fails.
 pub fn list(
     db: &Connection,
     member: Option<&UserId>,
+    user: Option<&UserId>,
     project: Option<&ProjectId>,
     limit: usize,
     offset: usize,
 ) -> Result<(Vec<Schedule>, u64)> {
     const FITS: &str = "(?1 IS NULL OR project_id IN (SELECT project_id FROM members WHERE user_id = ?1))
-        AND (?2 IS NULL OR project_id = ?2)";
-    let wanted = (member.map(UserId::as_str), project.map(ProjectId::as_str));
+        AND (?2 IS NULL OR project_id = ?2) AND (?3 IS NULL OR user_id = ?3)";
+    let wanted = (member.map(UserId::as_str), project.map(ProjectId::as_str), user.map(UserId::as_str));
     let total = super::count(db, &format!("SELECT count(*) FROM task_schedules WHERE {FITS}"), wanted)?;
     let (limit, offset) = (super::page(limit), super::page(offset));
     let sql = format!(

@@ -14,7 +14,7 @@ use crate::domain::{
     journal::*,
     memory::{MemoryChange, NewMemory},
     message::Message,
-    outbound::{Body, NewOutbox, Sent},
+    outbound::{Body, NewOutbox, Sent, Words},
     records::{CostsBy, KeyInfo},
     turn::{Closed, Entry, Held, Outcome, Past},
 };
@@ -85,7 +85,8 @@ fn closes(turn: &str, first: usize, seq: i64, serves: &[&str]) -> TurnWrite {
     let mut write = step(turn, first, vec![Entry::Ended { closed }]);
     write.state = TurnState::Over;
     let serves: Vec<InboundId> = serves.iter().map(|id| InboundId::new(*id)).collect();
-    let body = Body::Answer { text: "hi".into(), files: vec![], outcome: Outcome::Answered };
+    let body =
+        Body::Answer { text: "hi".into(), files: vec![], outcome: Outcome::Answered, words: Words::Markup };
     write.close = Some(CloseTurn {
         serves: serves.clone(),
         outcome: Outcome::Answered,

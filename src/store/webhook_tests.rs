@@ -13,7 +13,7 @@ use crate::domain::{
     approval::{Answer, Choice, Subject},
     ids::*,
     job::{Closed, Entry, JobWrite, Outcome, Question},
-    outbound::{Body, NewOutbox},
+    outbound::{Body, NewOutbox, Words},
     turn,
     webhook::Kind,
 };
@@ -43,7 +43,12 @@ fn say(db: &Connection, channel: &str, text: &str) {
         user,
         turn: None,
         answers: vec![],
-        body: Body::Answer { text: text.into(), files: vec![], outcome: turn::Outcome::Answered },
+        body: Body::Answer {
+            text: text.into(),
+            files: vec![],
+            outcome: turn::Outcome::Answered,
+            words: Words::Markup,
+        },
     };
     outbox::post(db, 1, &new, 10).unwrap();
 }

@@ -241,7 +241,7 @@ impl Follow {
                 Ok(if matches!(progress, Progress::Withdrawn { .. }) { Next::End } else { Next::More })
             }
             LiveEvent::Sent(row) => match &row.message.body {
-                Body::Answer { text, files, outcome } => self.answer(row.id, text, files, *outcome).await,
+                Body::Answer { text, files, outcome, .. } => self.answer(row.id, text, files, *outcome).await,
                 Body::Notice { .. }
                 | Body::Approval { .. }
                 | Body::Standing { .. }

@@ -145,7 +145,7 @@ async fn show(events: &Events, row: &OutboxRow) -> Result<(), HungUp> {
     let conversation = row.message.conversation.name();
     let mut list: Vec<(&str, Value)> = Vec::new();
     match &row.message.body {
-        Body::Answer { text, files, outcome } => {
+        Body::Answer { text, files, outcome, .. } => {
             for file in files {
                 let path = format!("/api/files/{}", file.id);
                 list.push(("task-file", json!({"filePath": path, "name": file.name})));

@@ -165,7 +165,8 @@ pub(super) async fn list_schedules(
 ) -> ApiResult<web::Json<Schedules>> {
     let (member, query) = (listed_for(&caller)?, query.into_inner());
     let (limit, offset) = (limit(query.limit, 100)?, query.offset.unwrap_or(0));
-    let ask = ListSchedules { member, project: query.project_id.map(ProjectId::new), limit, offset };
+    let ask =
+        ListSchedules { member, user: None, project: query.project_id.map(ProjectId::new), limit, offset };
     let (found, total) = kit.doors.db.read.list_schedules.ask(ask).await?;
     Ok(web::Json(Schedules { tasks: found.into_iter().map(ScheduleShape::from).collect(), total }))
 }

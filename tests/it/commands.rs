@@ -54,12 +54,17 @@ async fn memory_shows_what_is_known_about_this_user_alone() {
     for (who, what, category) in
         [("ann", "likes green tea", "taste"), ("ann", long.as_str(), "habit"), ("bob", "hates tea", "taste")]
     {
-        let body = json!({"userId": who, "content": what, "category": category});
+        let body =
+            json!({"userId": who, "content": what, "category": category, "tags": ["drink", "every_day"]});
         assert_eq!(user.post("/api/v1/memories", body).await.0, 201);
     }
     let ask = async |words: &str| user.ask_as(json!({"message": words, "userId": "ann"})).await;
     let all = ask("/memory").await;
     assert!(all.contains("taste:\n") && all.contains("likes green tea") && all.contains("habit:\n"), "{all}");
+    assert!(
+        all.contains("likes green tea (tags: drink, every_day)") && all.contains("… (tags: drink"),
+        "{all}"
+    );
     assert!(all.contains('…') && !all.contains("hates tea"), "{all}");
     let some = ask("/memory taste").await;
     assert!(some.contains("likes green tea") && !some.contains("walks"), "{some}");
@@ -84,6 +89,11 @@ async fn tasks_and_cost_are_answered_while_a_turn_runs() {
     assert!(tasks.contains("[running] dig a hole (") && tasks.contains("[queued] fill it ("), "{tasks}");
     let running = user.ask("/tasks running").await;
     assert!(running.contains("dig") && !running.contains("fill"), "{running}");
+    for waiting in ["/tasks queued", "/tasks pending"] {
+        let waiting = user.ask(waiting).await;
+        assert!(waiting.contains("[queued] fill") && !waiting.contains("dig"), "{waiting}");
+    }
+    assert_eq!(user.ask("/tasks scheduled").await, "Nothing is scheduled.");
     assert_eq!(user.ask("/tasks parked").await, "Nothing is under way.");
     assert!(user.ask("/cost").await.ends_with("More is reserved for what runs now."));
     gate.open();

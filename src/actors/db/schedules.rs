@@ -24,6 +24,6 @@ write_op!(ScheduleRan -> (), |_| "schedule_ran", |op, db, _boot| {
 
 read_op!(GetSchedule -> Option<Schedule>, |op, db| task_schedules::get(db, &op.id));
 read_op!(ListSchedules -> (Vec<Schedule>, u64), |op, db| {
-    task_schedules::list(db, op.member.as_ref(), op.project.as_ref(), op.limit, op.offset)
+    task_schedules::list(db, op.member.as_ref(), op.user.as_ref(), op.project.as_ref(), op.limit, op.offset)
 });
 read_op!(DueSchedules -> Vec<Schedule>, |op, db| task_schedules::due(db, op.now, op.limit));

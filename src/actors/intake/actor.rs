@@ -70,6 +70,8 @@ pub struct IntakeDoors {
     pub project: Door<FindProject>,
     /// Coding tasks.
     pub list_tasks: Door<ListTasks>,
+    /// Those that come by the clock.
+    pub schedules: Door<ListSchedules>,
     /// One of them.
     pub task: Door<GetTask>,
     /// Takes them in.

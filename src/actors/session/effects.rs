@@ -12,7 +12,7 @@ use crate::{
         ids::InboundId,
         journal::{CloseTurn, TurnState, TurnWrite},
         model::ModelRequest,
-        outbound::{Body, NewOutbox},
+        outbound::{Body, NewOutbox, Words},
         turn::{Closed, Effect, Event, Past, Phase, Purpose, ToolRun, compose},
     },
 };
@@ -221,6 +221,7 @@ fn close(
             text: closed.text.clone(),
             files: closed.files.clone(),
             outcome: closed.outcome,
+            words: Words::Markup,
         },
     });
     CloseTurn {

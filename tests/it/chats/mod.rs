@@ -3,6 +3,7 @@
 
 mod api;
 mod brought;
+mod codes;
 mod conformance;
 mod keys;
 mod kills;
@@ -12,6 +13,7 @@ mod stand;
 mod talk;
 mod terminal;
 mod topics;
+mod words;
 
 pub(crate) use lives::all_kills;
 use stand::Stand;

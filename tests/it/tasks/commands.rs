@@ -46,6 +46,35 @@ async fn a_task_is_given_in_a_conversation_by_those_who_may_and_shown_to_them() 
 }
 
 #[tokio::test]
+async fn what_somebody_scheduled_is_listed_for_them_with_its_next_time() {
+    let (site, _server, owner) = begin().await;
+    let ann = member(&site, &owner, "ann", "developer").await;
+    let bob = member(&site, &owner, "bob", "developer").await;
+    let made = async |user: &User, instruction: &str, clock: &str| {
+        let body = json!({"projectId": "app", "instruction": instruction, "cronExpression": clock});
+        user.post("/api/v1/scheduled-tasks", body).await.1
+    };
+    let yearly = made(&ann, "greet *all*\nwarmly", "0 0 1 1 *").await;
+    let off = made(&ann, "never", "5 * * * *").await;
+    let soon = made(&ann, "look around", "*/5 * * * *").await;
+    made(&bob, "not hers", "0 7 * * *").await;
+    let id = |schedule: &serde_json::Value| schedule["id"].as_str().unwrap().to_owned();
+    ann.patch(&format!("/api/v1/scheduled-tasks/{}", id(&off)), json!({"enabled": false})).await;
+    let at = soon["nextRunAt"].as_str().unwrap();
+    let expected = [
+        format!("[{} {} UTC] {} — look around (app; */5 * * * * UTC)", &at[..10], &at[11..16], id(&soon)),
+        format!(
+            "[{} 00:00 UTC] {} — greet *all* (app; 0 0 1 1 * UTC)",
+            &yearly["nextRunAt"].as_str().unwrap()[..10],
+            id(&yearly)
+        ),
+        format!("[off] {} — never (app; 5 * * * * UTC)", id(&off)),
+    ];
+    assert_eq!(ann.ask("/tasks scheduled").await, expected.join("\n"));
+    assert_eq!(ann.ask("/tasks").await, "Nothing is under way.");
+}
+
+#[tokio::test]
 async fn a_task_that_is_sent_again_is_given_once() {
     let (site, _server, owner) = begin().await;
     let ann = member(&site, &owner, "ann", "developer").await;

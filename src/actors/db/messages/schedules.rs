@@ -44,7 +44,8 @@ message!(
 message!(
     /// Schedules, the oldest first, and how many fit.
     ListSchedules { /// Only of projects that this person is in.
-        member: Option<UserId>, /// Of this project.
+        member: Option<UserId>, /// Only those that this person set up.
+        user: Option<UserId>, /// Of this project.
         project: Option<ProjectId>, /// How many at most.
         limit: usize, /// How many to skip.
         offset: usize } -> (Vec<Schedule>, u64)

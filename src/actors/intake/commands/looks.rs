@@ -7,8 +7,9 @@ use crate::{
     domain::{
         Millis,
         budget::{Amount, Dimension},
-        job::{Outcome, Task, TaskFilter},
+        job::{Outcome, Task, TaskFilter, title_of},
         memory::Memory,
+        task_schedule::Schedule,
     },
 };
 
@@ -16,6 +17,8 @@ use super::{Ask, sorry, work};
 
 /// Memories that `/memory` shows, and tasks that `/tasks` does.
 const SHOWN: usize = 20;
+/// Tasks that are looked through.
+const MOST: usize = 200;
 /// Characters of each.
 const PREVIEW: usize = 100;
 
@@ -62,14 +65,23 @@ fn memories(found: &[Memory]) -> String {
         for memory in list {
             let content: String = memory.content.chars().take(PREVIEW).collect();
             let more = if memory.content.chars().count() > PREVIEW { "…" } else { "" };
-            let _ = writeln!(text, "  [{}] {content}{more}", memory.id);
+            let tags = match memory.tags.join(", ") {
+                none if none.is_empty() => none,
+                tags => format!(" (tags: {tags})"),
+            };
+            let _ = writeln!(text, "  [{}] {content}{more}{tags}", memory.id);
         }
     }
     text.trim_end().to_owned()
 }
 
-/// What is under way, and coding tasks; those that are over when they are asked for.
+/// What is under way, and coding tasks; those that are over, or that come by the clock, when they are asked for.
 pub(super) async fn tasks(ask: &Ask<'_>, filter: Option<&str>) -> String {
+    let filter = match filter {
+        Some("scheduled") => return scheduled(ask).await,
+        Some("pending") => Some("queued"),
+        filter => filter,
+    };
     let message = &ask.offer.message;
     let chats = ask.doors.under_way.ask(UnderWay { user: message.user.clone() });
     let filter_of = TaskFilter {
@@ -77,7 +89,7 @@ pub(super) async fn tasks(ask: &Ask<'_>, filter: Option<&str>) -> String {
         over: if filter.is_none() { Some(false) } else { None },
         ..TaskFilter::default()
     };
-    let jobs = ask.doors.list_tasks.ask(ListTasks { filter: filter_of, limit: 200, offset: 0 });
+    let jobs = ask.doors.list_tasks.ask(ListTasks { filter: filter_of, limit: MOST, offset: 0 });
     let (chats, jobs) = match (chats.await, jobs.await) {
         (Ok::<_, DbError>(chats), Ok::<(Vec<Task>, u64), DbError>((jobs, _))) => (chats, jobs),
         (Err(error), _) | (_, Err(error)) => return sorry(error),
@@ -97,6 +109,33 @@ pub(super) async fn tasks(ask: &Ask<'_>, filter: Option<&str>) -> String {
 fn chat_line((state, text, since): &(String, String, Millis), now: Millis) -> String {
     let words: String = text.chars().take(PREVIEW).collect();
     format!("[{state}] {words} ({} s)", (now - since).max(0) / 1000)
+}
+
+/// The tasks that the person set up to come by the clock: what comes next first, what is switched off last.
+async fn scheduled(ask: &Ask<'_>) -> String {
+    let user = Some(ask.offer.message.by().clone());
+    let list = ListSchedules { member: None, user, project: None, limit: MOST, offset: 0 };
+    let (mut found, total) = match ask.doors.schedules.ask(list).await {
+        Ok::<_, DbError>(found) => found,
+        Err(error) => return sorry(error),
+    };
+    found.sort_by_key(|schedule| schedule.next_run_at.unwrap_or(Millis::MAX));
+    let mut lines: Vec<String> = found.iter().take(SHOWN).map(schedule_line).collect();
+    match total.saturating_sub(lines.len() as u64) {
+        0 => {}
+        more => lines.push(format!("… and {more} more")),
+    }
+    if lines.is_empty() { "Nothing is scheduled.".into() } else { lines.join("\n") }
+}
+
+fn schedule_line(schedule: &Schedule) -> String {
+    let next = schedule.next_run_at.and_then(chrono::DateTime::from_timestamp_millis);
+    let next = next.map_or_else(|| "off".into(), |at| at.format("%F %H:%M UTC").to_string());
+    let title = title_of(&schedule.instruction);
+    format!(
+        "[{next}] {} — {title} ({}; {} {})",
+        schedule.id, schedule.project, schedule.cron, schedule.timezone
+    )
 }
 
 /// Under which filter a coding task is found.

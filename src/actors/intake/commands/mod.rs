@@ -21,7 +21,7 @@ use crate::{
     domain::{
         command::{BadCommand, Command, WELCOME, help},
         inbound::{Accepted, Refused},
-        outbound::{Body, NewOutbox},
+        outbound::{Body, NewOutbox, Words},
         turn::Outcome,
     },
     ports::clock::Clock,
@@ -47,6 +47,10 @@ pub(super) async fn answer(
     command: Result<Command, BadCommand>,
 ) -> Result<Taken, Refused> {
     let ask = Ask { doors: &doors, clock: clock.as_ref(), offer: &offer };
+    let words = match &command {
+        Ok(Command::Link(_)) => Words::Secret,
+        _ => Words::Plain,
+    };
     let text = match command {
         Ok(command) => perform(&ask, command).await,
         Err(bad) => bad.to_string(),
@@ -57,7 +61,7 @@ pub(super) async fn answer(
         conversation: message.conversation.clone(),
         turn: None,
         answers: vec![message.id.clone()],
-        body: Body::Answer { text, files: Vec::new(), outcome: Outcome::Answered },
+        body: Body::Answer { text, files: Vec::new(), outcome: Outcome::Answered, words },
     };
     let stored = doors.answer.ask(AnswerDirect { message, answer }).await;
     match stored {
