@@ -92,6 +92,10 @@ fn places() -> BTreeSet<String> {
         let labels: Vec<String> = match rest.split(");").next().unwrap() {
             "label" => commits().into_iter().collect(),
             "self.channel.name()" | "delivery.channel.name()" => vec!["api".into(), "callback".into()],
+            // Only there tasks have messages and threads of their own.
+            "self.platform.name()" if name.ends_with("_head") || name.ends_with("_thread") => {
+                vec!["discord".into()]
+            }
             "self.platform.name()" => PLATFORMS.map(str::to_owned).to_vec(),
             literal => vec![quoted(literal).unwrap().to_owned()],
         };

@@ -188,7 +188,10 @@ impl Courier {
         let (mut tries, mut is_plain) = (Tries::default(), false);
         loop {
             self.turn(&place).await?;
-            match self.platform.edit(&place, message, content.clone()).await {
+            fault::point("before_edit", self.platform.name());
+            let changed = self.platform.edit(&place, message, content.clone()).await;
+            fault::point("after_edit", self.platform.name());
+            match changed {
                 Ok(()) | Err(Failure::Unchanged) => {
                     self.health.posted(self.clock.now());
                     return Ok(true);

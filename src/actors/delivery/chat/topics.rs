@@ -1,7 +1,10 @@
 //! What coding tasks are told of in: a message that shows where one stands, and under it, where many read along, a thread.
 
 use crate::{
-    actors::db::messages::{OpenTopic, TopicOf},
+    actors::{
+        db::messages::{OpenTopic, TopicOf},
+        kernel::fault,
+    },
     domain::{
         chat::{Content, Failure, Place, Post},
         identity::is_group,
@@ -96,7 +99,10 @@ impl Courier {
                 reply_to: None,
                 silent: true,
             };
-            match self.platform.post(post).await {
+            fault::point("before_head", self.platform.name());
+            let posted = self.platform.post(post).await;
+            fault::point("after_head", self.platform.name());
+            match posted {
                 Ok(message) => return Ok(message),
                 Err(Failure::Markup(why)) if !is_plain => {
                     tracing::warn!(why, "a message goes out as plain text: its markup is refused");
@@ -115,7 +121,10 @@ impl Courier {
         let mut tries = Tries::default();
         loop {
             self.turn(here).await?;
-            match self.platform.thread(here, head, title).await {
+            fault::point("before_thread", self.platform.name());
+            let opened = self.platform.thread(here, head, title).await;
+            fault::point("after_thread", self.platform.name());
+            match opened {
                 Ok(place) => return Ok(place),
                 Err(Failure::Unknown(why)) => self.wait(&mut tries, why).await?,
                 Err(
