@@ -14,7 +14,9 @@ use crate::{
 };
 
 pub(super) fn read(interaction: Interaction, menu: &[CommandSpec]) -> Result<News, Unreadable> {
-    let group = interaction.guild_id.is_some();
+    // A group of people without a guild, or a talk of two others, is not alone with the bot.
+    let alone = interaction.context == 1 || interaction.context.is_null();
+    let group = interaction.guild_id.is_some() || !alone;
     let member = interaction.member.as_ref();
     let author = member.and_then(|member| member.user.as_ref()).or(interaction.user.as_ref());
     let (Some(author), Some(channel), Some(data)) = (author, interaction.channel_id, &interaction.data)

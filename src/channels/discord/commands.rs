@@ -3,7 +3,7 @@
 
 use serenity::{
     builder::{CreateAutocompleteResponse, CreateCommand, CreateCommandOption, CreateInteractionResponse},
-    model::application::{CommandOptionType, CommandType},
+    model::application::{CommandOptionType, CommandType, InstallationContext, InteractionContext},
 };
 
 use crate::domain::{
@@ -24,6 +24,9 @@ pub(super) fn commands(menu: &[CommandSpec]) -> Vec<CreateCommand> {
                 .kind(CommandType::ChatInput)
                 .description(spec.purpose)
                 .set_options(options)
+                // Installed in guilds, not by single people who take it along to wherever they are.
+                .integration_types(vec![InstallationContext::Guild])
+                .contexts(vec![InteractionContext::Guild, InteractionContext::BotDm])
         })
         .collect()
 }
@@ -65,6 +68,9 @@ mod tests {
         let value = serde_json::to_value(commands(MENU)).unwrap();
         let all = value.as_array().unwrap();
         assert_eq!(all.len(), MENU.len());
+        for command in all {
+            assert_eq!((&command["integration_types"], &command["contexts"]), (&json!([0]), &json!([0, 1])));
+        }
         let task = all.iter().find(|command| command["name"] == "task").unwrap();
         let told = task["options"].as_array().unwrap().iter();
         let told: Vec<_> = told

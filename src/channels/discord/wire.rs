@@ -139,6 +139,9 @@ pub(super) struct Interaction {
     pub(super) channel_id: Option<ChannelId>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) guild_id: Option<GuildId>,
+    /// Where it was done: 0 a guild, 1 alone with the bot, 2 elsewhere.
+    #[serde(default)]
+    pub(super) context: Value,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) member: Option<Member>,
     #[serde(default, deserialize_with = "lenient")]

@@ -192,6 +192,9 @@ async fn commands_are_registered_with_what_may_be_typed() {
     let names: Vec<String> =
         fake.commands().as_array().unwrap().iter().map(|c| c["name"].to_string()).collect();
     assert!(names.contains(&"\"task\"".to_owned()) && names.len() >= 17, "{names:?}");
+    let place = |c: &serde_json::Value| (c["integration_types"].to_string(), c["contexts"].to_string());
+    let places: Vec<_> = fake.commands().as_array().unwrap().iter().map(place).collect();
+    assert!(places.iter().all(|place| *place == ("[0]".into(), "[0,1]".into())), "{places:?}");
     bot.stop().await;
     assert_eq!(fake.faults(), [""; 0]);
 }

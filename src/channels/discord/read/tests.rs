@@ -216,6 +216,38 @@ fn taps_and_what_is_being_typed_are_read() {
 }
 
 #[test]
+fn alone_with_the_bot_is_only_what_discord_says_is() {
+    let cases = [
+        (json!({"guild_id": "7", "context": 0}), true),
+        (json!({"guild_id": "7"}), true),
+        (json!({"guild_id": "7", "context": 1}), true),
+        (json!({"context": 1}), false),
+        (json!({}), false),
+        (json!({"context": null}), false),
+        (json!({"context": 2}), true),
+        (json!({"context": 0}), true),
+        (json!({"context": "1"}), true),
+    ];
+    for (where_, group) in cases {
+        for (kind, data) in [
+            (2, json!({"name": "cost"})),
+            (3, json!({"custom_id": "d:y:1"})),
+            (4, json!({"name": "task", "options": [{"name": "project", "value": "a", "focused": true}]})),
+        ] {
+            let mut event = json!({"id": "2202", "application_id": "901", "type": kind, "token": "t",
+                "channel_id": "42", "user": {"id": "5", "username": "ann"}, "message": {"id": "1101"}, "data": data});
+            event.as_object_mut().unwrap().extend(where_.as_object().unwrap().clone());
+            let News::Asked(asked) = news("INTERACTION_CREATE", &event) else { panic!("{event}") };
+            let is_group = match asked.what {
+                What::Command(incoming) | What::Tap(incoming) => incoming.group,
+                What::Typing(typing) => typing.group,
+            };
+            assert_eq!(is_group, group, "{event}");
+        }
+    }
+}
+
+#[test]
 fn the_bot_learns_its_own_roles_and_threads() {
     let guild = json!({"id": "7", "roles": [{"id": "70", "tags": {"bot_id": "900"}}, {"id": "71", "tags": null}],
         "threads": [{"id": "56", "owner_id": "900"}, {"id": "57", "owner_id": "5"}]});

@@ -156,11 +156,19 @@ impl FakeDiscord {
         let token = format!("interaction-token-{id}");
         let mut event = json!({"id": id.to_string(), "application_id": APPLICATION.to_string(), "type": kind,
             "token": token, "channel_id": channel.to_string(), "version": 1, "locale": "en-GB", "data": data,
-            "entitlements": [], "context": 0});
+            "entitlements": []});
         let who = world.user_json(user);
+        let context = u64::from(world.is_dm(channel));
+        if kind != 3 {
+            let name = event["data"]["name"].as_str().unwrap_or_default();
+            assert!(world.is_offered(name, context), "there is no /{name} here: {}", world.commands);
+        }
+        event["context"] = json!(context);
         if world.is_dm(channel) {
             event["user"] = who;
+            event["authorizing_integration_owners"] = json!({"0": "0"});
         } else {
+            event["authorizing_integration_owners"] = json!({"0": GUILD.to_string()});
             event["guild_id"] = json!(GUILD.to_string());
             event["member"] = json!({"user": who, "nick": null, "roles": [], "permissions": "0"});
         }

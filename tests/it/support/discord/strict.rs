@@ -164,6 +164,20 @@ fn components(value: &Value) -> Result<(), Reply> {
     Ok(())
 }
 
+/// A list of numbers up to one, each once; or none at all.
+fn numbers(list: &Value, most: u64, at: &str) -> Result<(), Reply> {
+    if list.is_null() {
+        return Ok(());
+    }
+    let all: Vec<u64> = list.as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+    let once = (0..=most).all(|one| all.iter().filter(|known| **known == one).count() <= 1);
+    let fits = list.as_array().is_some_and(|list| list.len() == all.len() && !all.is_empty());
+    if fits && once && all.iter().all(|one| *one <= most) {
+        return Ok(());
+    }
+    Err(bad(at, "Value must be one of those that there are, and each once."))
+}
+
 /// The list of commands.
 pub(super) fn commands(list: &Value) -> Result<(), Reply> {
     let Some(list) = list.as_array() else { return Err(bad("body", "A list.")) };
@@ -206,6 +220,8 @@ pub(super) fn commands(list: &Value) -> Result<(), Reply> {
         if !named(&command["name"]) || !(1..=100).contains(&count(&command["description"])) {
             return Err(bad(&format!("{at}.name"), "Command name is invalid"));
         }
+        numbers(&command["integration_types"], 1, &format!("{at}.integration_types"))?;
+        numbers(&command["contexts"], 2, &format!("{at}.contexts"))?;
         let mut optional = false;
         for option in command["options"].as_array().into_iter().flatten() {
             fields(option, &option_fields, &at)?;

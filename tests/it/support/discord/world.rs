@@ -259,6 +259,14 @@ impl World {
         self.channels.get(&channel).is_some_and(|channel| channel.lacks.contains(&right))
     }
 
+    /// Whether people find a command where they are. While none are registered that is not looked at.
+    pub(super) fn is_offered(&self, name: &str, context: u64) -> bool {
+        let Some(commands) = self.commands.as_array() else { return true };
+        let known = commands.iter().find(|command| command["name"] == name);
+        let fits = |contexts: &Value| contexts.as_array().is_none_or(|list| list.contains(&json!(context)));
+        known.is_some_and(|command| fits(&command["contexts"]))
+    }
+
     pub(super) fn is_dm(&self, channel: u64) -> bool {
         self.channels.get(&channel).is_some_and(|channel| matches!(channel.kind, Kind::Dm(_)))
     }
