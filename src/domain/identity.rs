@@ -69,8 +69,10 @@ pub enum PairingState {
     Paired,
     /// They were sent away.
     Refused,
-    /// They guessed codes meanwhile: it is worth nothing.
+    /// They showed other codes meanwhile, wrong ones or one that joined them to a user: it is worth nothing.
     Void,
+    /// Nobody decided in time.
+    Expired,
 }
 
 impl PairingState {
@@ -81,12 +83,15 @@ impl PairingState {
             Self::Paired => "paired",
             Self::Refused => "refused",
             Self::Void => "void",
+            Self::Expired => "expired",
         }
     }
 
     /// Reads a stored word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Open, Self::Paired, Self::Refused, Self::Void].into_iter().find(|one| one.as_str() == text)
+        [Self::Open, Self::Paired, Self::Refused, Self::Void, Self::Expired]
+            .into_iter()
+            .find(|one| one.as_str() == text)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::{
     ids::{ConversationId, UserId},
     job::{Closed, Entry, NewTask, Outcome},
     memory::NewMemory,
-    outbound::{Body, NewOutbox, Words},
+    outbound::{Body, NewOutbox, NewPost, OutboxRow, Sent, Words},
 };
 
 fn open() -> (Connection, tempfile::TempDir) {
@@ -163,6 +163,94 @@ fn a_stranger_gets_one_code_and_every_owner_hears_of_it() {
     let stored: String =
         db.query_row("SELECT hex(hash) FROM pairings WHERE id = 'p1'", [], |r| r.get(0)).unwrap();
     assert!(!stored.contains("CCCC2222"));
+}
+
+/// The messages of owners that are to show what became of a stranger: which, how it stands, who decided.
+fn over(db: &Connection) -> Vec<(String, PairingState, Option<String>)> {
+    let rows = outbox::claim(db, 1, CODE_MS * 9, 50).unwrap();
+    let told = rows.into_iter().filter_map(|(row, _)| match row.message.body {
+        Body::PairingOver { message, name, external, channel, state, by } => {
+            assert_eq!((name.as_str(), external.as_str(), channel.as_str()), ("Bob 1", "42", "telegram"));
+            assert_eq!(row.message.user, row.message.conversation.user());
+            Some((format!("{} {message}", row.message.conversation), state, by))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn owners_messages_about_a_stranger_show_what_became_of_them_wherever_they_were_posted() {
+    type End = fn(&Connection);
+    let ends: [(End, PairingState, Option<&str>); 5] = [
+        (
+            |db| drop(pairings::answer(db, 1, &answer(WhichPairing::Id("p1".into()), true, 11)).unwrap()),
+            PairingState::Paired,
+            Some("ann"),
+        ),
+        (
+            |db| drop(pairings::answer(db, 1, &answer(WhichPairing::Id("p1".into()), false, 11)).unwrap()),
+            PairingState::Refused,
+            Some("ann"),
+        ),
+        (|db| pairings::expire(db, 10 + CODE_MS).unwrap(), PairingState::Expired, None),
+        (
+            |db| (0..TRIES).for_each(|_| drop(show(db, "XXXX2222", "telegram", "42", 11))),
+            PairingState::Void,
+            None,
+        ),
+        (
+            |db| {
+                code(db, "BBBB2222", "cid", Role::Viewer, 11);
+                show(db, "BBBB2222", "telegram", "42", 12);
+            },
+            PairingState::Void,
+            None,
+        ),
+    ];
+    for (end, state, by) in ends {
+        let (db, _folder) = open();
+        owner(&db);
+        code(&db, "DDDD2222", "dan", Role::Owner, 2);
+        show(&db, "DDDD2222", "telegram", "9", 3);
+        let rows = pairings::ask(&db, 1, &stranger("p1", "CCCC2222", "42", 10), &platforms()).unwrap();
+        let asked: Vec<&OutboxRow> =
+            rows.iter().filter(|row| matches!(row.message.body, Body::Pairing { .. })).collect();
+        assert_eq!(asked.len(), 2);
+        let noted = |row: &OutboxRow| {
+            let shown = posts::before(&db, row.id, &[], None).unwrap().pairing.unwrap();
+            let message = Some(format!("m{}", row.id));
+            let conversation = row.message.conversation.clone();
+            let post = NewPost {
+                outbox: row.id,
+                part: 0,
+                conversation,
+                message,
+                approval: None,
+                pairing: Some(shown.id),
+                at: 10,
+            };
+            posts::record(&db, &post).unwrap();
+            outbox::settle(&db, row.id, &Sent::Done, 10, 3).unwrap();
+        };
+        assert!(!pairings::is_any_over(&db, 9 + CODE_MS).unwrap());
+        assert!(pairings::is_any_over(&db, 10 + CODE_MS).unwrap());
+        pairings::expire(&db, 9 + CODE_MS).unwrap();
+        noted(asked[0]);
+        assert_eq!(over(&db), [], "while they wait nothing is changed");
+        end(&db);
+        let expected = |row: &OutboxRow| {
+            let place = format!("{} m{}", row.message.conversation, row.id);
+            (place, state, by.map(str::to_owned))
+        };
+        assert_eq!(over(&db), [expected(asked[0])]);
+        assert_eq!(posts::before(&db, asked[1].id, &[], None).unwrap().pairing.unwrap().state, state);
+        // The other one was on its way.
+        noted(asked[1]);
+        assert_eq!(over(&db), [expected(asked[1])]);
+        pairings::expire(&db, 20 + CODE_MS).unwrap();
+        assert_eq!(over(&db), [], "it is told once");
+    }
 }
 
 #[test]
