@@ -89,9 +89,8 @@ impl PairingState {
 
     /// Reads a stored word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Open, Self::Paired, Self::Refused, Self::Void, Self::Expired]
-            .into_iter()
-            .find(|one| one.as_str() == text)
+        let all = [Self::Open, Self::Paired, Self::Refused, Self::Void, Self::Expired];
+        all.into_iter().find(|one| one.as_str() == text)
     }
 }
 
@@ -127,6 +126,8 @@ pub struct Recognised {
     pub identity: Option<Identity>,
     /// Somebody else on the platform has a name that looks the same.
     pub namesake: bool,
+    /// The chat under which we opened the one in which they write: a thread that is a chat of its own.
+    pub parent: Option<String>,
 }
 
 /// A stranger wrote: they are to get a code.

@@ -376,7 +376,7 @@ fn names_that_look_the_same_are_noticed() {
     let (db, _folder) = open();
     identities::see(&db, "telegram", "1", "Ann Lee", None, 1).unwrap();
     let knows = |external: &str, name: &str| {
-        identities::recognise(&db, "telegram", external, name, "x").unwrap().namesake
+        identities::recognise(&db, "telegram", external, name, "1", "x").unwrap().namesake
     };
     assert!(knows("2", "ann-lee") && knows("2", "ANNLEE"));
     assert!(!knows("1", "Ann Lee") && !knows("2", "Anna Lee"));
@@ -393,9 +393,9 @@ fn what_was_answered_instead_of_taken_is_not_answered_again() {
         identities::post(&db, 1, std::slice::from_ref(&notice), Some(("telegram", "u1")), 5).unwrap().len()
     };
     assert_eq!((post(), post()), (1, 0));
-    assert!(identities::recognise(&db, "telegram", "42", "x", "u1").unwrap().before);
-    assert!(!identities::recognise(&db, "telegram", "42", "x", "u2").unwrap().before);
-    assert!(!identities::recognise(&db, "discord", "42", "x", "u1").unwrap().before);
+    assert!(identities::recognise(&db, "telegram", "42", "x", "1", "u1").unwrap().before);
+    assert!(!identities::recognise(&db, "telegram", "42", "x", "1", "u2").unwrap().before);
+    assert!(!identities::recognise(&db, "discord", "42", "x", "1", "u1").unwrap().before);
     let told = |now| identities::refuse(&db, 1, ("telegram", "42"), "x", &notice, now).unwrap().is_some();
     assert_eq!((told(6), told(7)), (true, false));
     assert_eq!(upkeep::prune(&db, 6, 100).unwrap(), 1, "what was noted is let go with time");

@@ -90,6 +90,15 @@ pub fn topic(db: &Connection, conversation: &ConversationId, topic: &str) -> Res
     })
 }
 
+/// The chat under which we opened this one for a topic.
+pub(super) fn opened_under(db: &Connection, channel: &str, chat: &str) -> Result<Option<String>> {
+    let sql =
+        "SELECT conversation_id FROM threads WHERE chat = ?1 AND conversation_id LIKE ?2 || '/%' LIMIT 1";
+    let conversation = row(db, sql, [chat, channel], |row| Ok(row.get::<_, String>(0)?))?;
+    let parent = conversation.map(|conversation| Place::of(&ConversationId::new(conversation)).chat);
+    Ok(parent.filter(|parent| parent != chat))
+}
+
 /// Notes where a topic of a conversation is told of.
 ///
 /// # Errors

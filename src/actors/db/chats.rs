@@ -46,7 +46,7 @@ write_op!(SetPreference -> User, |_| "set_preference", |op, db, _boot| {
 });
 
 read_op!(Recognise -> Recognised, |op, db| {
-    identities::recognise(db, &op.channel, &op.external, &op.name, &op.incoming)
+    identities::recognise(db, &op.channel, &op.external, &op.name, &op.chat, &op.incoming)
 });
 read_op!(GetPosition -> Option<String>, |op, db| identities::position(db, &op.channel));
 read_op!(PairingsOver -> bool, |op, db| pairings::is_any_over(db, op.now));

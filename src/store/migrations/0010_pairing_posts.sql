@@ -28,3 +28,6 @@ BEGIN
     FROM pairings JOIN outbox AS asked ON asked.id = NEW.outbox_id
     WHERE pairings.id = NEW.pairing_id AND pairings.state <> 'open';
 END;
+
+-- Asked for with each message: a thread belongs to the chat under which it was opened.
+CREATE INDEX threads_chat ON threads (chat);

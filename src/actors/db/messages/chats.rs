@@ -105,7 +105,8 @@ message!(
     Recognise { /// On which platform.
         channel: String, /// The platform's id of them.
         external: String, /// What they call themselves.
-        name: String, /// The platform's name of what came in.
+        name: String, /// The platform's id of the chat.
+        chat: String, /// The platform's name of what came in.
         incoming: String } -> Recognised
 );
 message!(
