@@ -62,6 +62,8 @@ fn scheduler(parts: &Arc<Parts>, doors: &Doors) -> ChildSpec {
         due: doors.db.read.due_wakeups.clone(),
         done: doors.db.write.wakeups_done.clone(),
         command: doors.command.clone(),
+        pairings_over: doors.db.read.pairings_over.clone(),
+        expire_pairings: doors.db.write.expire_pairings.clone(),
         prune: doors.db.write.prune.clone(),
     };
     spec("scheduler", "scheduler", STAGE_IN, move |life| {

@@ -5,7 +5,7 @@ use super::keys::{BUSY, Key, Kind, key};
 const POLICIES: &[&str] = &["pairing", "allowlist", "open"];
 
 /// All of them.
-pub(super) const CHAT_KEYS: [Key; 30] = [
+pub(super) const CHAT_KEYS: [Key; 32] = [
     key("channels.telegram.enabled", Kind::Bool, "false", "listen on Telegram"),
     key("channels.telegram.token", Kind::Secret, "", "Telegram: the bot's token, from @BotFather"),
     key(
@@ -25,6 +25,12 @@ pub(super) const CHAT_KEYS: [Key; 30] = [
         Kind::Texts,
         "",
         "Telegram: ids of people who may write without being let in",
+    ),
+    key(
+        "channels.telegram.allowed_chats",
+        Kind::Texts,
+        "",
+        "Telegram: ids of groups in which everybody may write; alone with the bot they still may not",
     ),
     key(
         "channels.telegram.mention_only",
@@ -87,6 +93,12 @@ pub(super) const CHAT_KEYS: [Key; 30] = [
         Kind::Texts,
         "",
         "Discord: ids of people who may write without being let in",
+    ),
+    key(
+        "channels.discord.allowed_chats",
+        Kind::Texts,
+        "",
+        "Discord: ids of channels of servers in which everybody may write; alone with the bot they still may not",
     ),
     key(
         "channels.discord.mention_only",

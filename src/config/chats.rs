@@ -38,6 +38,7 @@ fn read(settings: &Settings<'_>, name: &str) -> Chat {
         rules: Rules {
             policy: text("policy").and_then(|word| Policy::parse(&word)).unwrap_or_default(),
             allowed: settings.texts(&path("allowed_users")),
+            chats: settings.texts(&path("allowed_chats")),
             mention_only: flag("mention_only"),
         },
         max_file: settings.int(&path("max_file_mib"), &path("max_file_mib")) * 1024 * 1024,
@@ -59,12 +60,27 @@ fn check(settings: &mut Settings<'_>, name: &str, chat: &Chat) {
         let message = format!("{name} needs the token of its bot; without one take `enabled` out");
         settings.fault(&path("token"), message);
     }
+    // At Telegram groups have numbers below zero, and people have none.
+    let of_telegram = name == TELEGRAM;
     for id in &chat.rules.allowed {
         if !fits_id(id) {
             let message = format!(
                 "`{id}` is no id of {name}: ids are numbers, not names; `atoll pair list` shows them"
             );
             settings.fault(&path("allowed_users"), message);
+        } else if of_telegram && id.starts_with('-') {
+            let message = format!("`{id}` is a group and no person: use `allowed_chats`");
+            settings.fault(&path("allowed_users"), message);
+        }
+    }
+    for id in &chat.rules.chats {
+        let digits = id.strip_prefix('-').filter(|_| of_telegram).unwrap_or(id);
+        if !fits_id(id) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            let message = format!("`{id}` is no id of a chat of {name}: ids are numbers, not names");
+            settings.fault(&path("allowed_chats"), message);
+        } else if of_telegram && !id.starts_with('-') {
+            let message = format!("`{id}` is a person and no group: use `allowed_users`");
+            settings.fault(&path("allowed_chats"), message);
         }
     }
     if let Some(url) = &chat.gateway_url

@@ -155,10 +155,14 @@ fn what_is_not_built_yet_is_said() {
 
 #[test]
 fn a_chat_platform_is_closed_and_needs_what_it_cannot_do_without() {
-    let config = read("channels: {telegram: {enabled: true, token: '1:a', allowed_users: [42, '-7']}}");
+    let config = read(
+        "channels: {telegram: {enabled: true, token: '1:a', allowed_users: [42], allowed_chats: [-1007, '-8']}}",
+    );
     let chat = &config.chats["telegram"];
     assert_eq!((chat.rules.policy, chat.rules.mention_only), (Policy::Pairing, true));
-    assert_eq!(chat.rules.allowed, ["42", "-7"]);
+    assert_eq!(chat.rules.allowed, ["42"]);
+    assert_eq!(chat.rules.chats, ["-1007", "-8"]);
+    assert_eq!(read("channels: {discord: {allowed_chats: ['12']}}").chats["discord"].rules.chats, ["12"]);
     assert!(!config.chats["discord"].enabled && open_warning(&config.chats).is_none());
     assert!(!format!("{config:?}").contains("1:a"));
     let open = read("channels: {discord: {enabled: true, token: x, policy: open}}");
@@ -167,6 +171,19 @@ fn a_chat_platform_is_closed_and_needs_what_it_cannot_do_without() {
         ("{telegram: {enabled: true}}", "channels.telegram.token: telegram needs the token"),
         ("{discord: {enabled: true, token: ''}}", "channels.discord.token: discord needs the token"),
         ("{telegram: {allowed_users: ['@ann']}}", "channels.telegram.allowed_users: `@ann` is no id"),
+        (
+            "{telegram: {allowed_users: [-1007]}}",
+            "channels.telegram.allowed_users: `-1007` is a group and no person: use `allowed_chats`",
+        ),
+        (
+            "{telegram: {allowed_chats: [42]}}",
+            "channels.telegram.allowed_chats: `42` is a person and no group: use `allowed_users`",
+        ),
+        (
+            "{telegram: {allowed_chats: ['@team']}}",
+            "channels.telegram.allowed_chats: `@team` is no id of a chat",
+        ),
+        ("{discord: {allowed_chats: [-7]}}", "channels.discord.allowed_chats: `-7` is no id of a chat"),
         ("{telegram: {webhook_url: 'https://x'}}", "channels.telegram.webhook_secret: must be 16"),
         ("{telegram: {webhook_secret: short}}", "channels.telegram.webhook_secret: must be 16"),
         ("{telegram: {policy: closed}}", "channels.telegram.policy: must be one of: pairing"),
@@ -220,6 +237,8 @@ fn sample_of(key: &Key) -> String {
         "channels.telegram.webhook_url" => "http://other, webhook_secret: sixteen_or_longer".into(),
         "channels.telegram.webhook_secret" => "sixteen_or_longer".into(),
         "channels.discord.gateway_url" => "ws://other".into(),
+        "channels.telegram.allowed_chats" => "[-1]".into(),
+        "channels.discord.allowed_chats" => "[1]".into(),
         _ => sample(key.kind, key.default),
     }
 }

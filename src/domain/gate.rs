@@ -42,6 +42,8 @@ pub struct Rules {
     pub policy: Policy,
     /// Whom the configuration lists, by the platform's ids.
     pub allowed: Vec<String>,
+    /// Groups whose members may write there, by the platform's ids.
+    pub chats: Vec<String>,
     /// In groups only what is addressed to the bot is read.
     pub mention_only: bool,
 }
@@ -53,6 +55,8 @@ pub struct Comer<'a> {
     pub sender: &'a Sender,
     /// The platform's id of the chat.
     pub chat: &'a str,
+    /// The chat under which we opened this one, a thread that is a chat of its own.
+    pub parent: Option<&'a str>,
     /// More than one person can read along there.
     pub group: bool,
     /// It is for the bot.
@@ -87,7 +91,10 @@ pub fn decide(rules: &Rules, comer: Comer<'_>) -> Decision {
         Some(identity) => (identity.admitted, identity.role),
         None => (false, Role::Developer),
     };
-    if known || rules.policy == Policy::Open || rules.allowed.contains(&comer.sender.id) {
+    let is_listed = |chat: &str| rules.chats.iter().any(|listed| listed == chat);
+    // Among the others there, and nowhere else.
+    let is_here = comer.group && (is_listed(comer.chat) || comer.parent.is_some_and(is_listed));
+    if known || is_here || rules.policy == Policy::Open || rules.allowed.contains(&comer.sender.id) {
         return Decision::LetIn(role);
     }
     match rules.policy {
@@ -198,7 +205,12 @@ mod tests {
     }
 
     fn rules(policy: Policy, allowed: &[&str]) -> Rules {
-        Rules { policy, allowed: allowed.iter().map(|id| (*id).to_owned()).collect(), mention_only: true }
+        Rules {
+            policy,
+            allowed: allowed.iter().map(|id| (*id).to_owned()).collect(),
+            chats: Vec::new(),
+            mention_only: true,
+        }
     }
 
     #[test]
@@ -227,7 +239,8 @@ mod tests {
         ] {
             let rules = rules(policy, allowed);
             for (group, expected) in [(false, alone), (true, in_group)] {
-                let comer = Comer { sender: &sender, chat: "-100", group, addressed: true, identity };
+                let comer =
+                    Comer { sender: &sender, chat: "-100", parent: None, group, addressed: true, identity };
                 assert_eq!(decide(&rules, comer), expected, "{policy:?} {allowed:?} {identity:?} {group}");
             }
         }
@@ -237,8 +250,14 @@ mod tests {
     fn a_group_is_heard_when_it_speaks_to_the_bot_or_when_all_of_it_is_wanted() {
         let sender = sender();
         let identity = known(Role::Developer, true, false);
-        let comer =
-            Comer { sender: &sender, chat: "-100", group: true, addressed: false, identity: Some(&identity) };
+        let comer = Comer {
+            sender: &sender,
+            chat: "-100",
+            parent: None,
+            group: true,
+            addressed: false,
+            identity: Some(&identity),
+        };
         let mut rules = rules(Policy::Pairing, &[]);
         assert_eq!(decide(&rules, comer), Decision::Ignore);
         rules.mention_only = false;
@@ -248,10 +267,40 @@ mod tests {
     }
 
     #[test]
+    fn members_of_a_listed_group_may_write_there_and_nowhere_else() {
+        use Decision::*;
+        let sender = sender();
+        let (seen, blocked) = (known(Role::Developer, false, false), known(Role::Owner, true, true));
+        for policy in [Policy::Pairing, Policy::Allowlist] {
+            let closed = if policy == Policy::Pairing { AskToPair } else { Refuse };
+            for (chat, parent, group, addressed, identity, expected) in [
+                ("-100", None, true, true, None, LetIn(Role::Developer)),
+                ("-100", None, true, true, Some(&seen), LetIn(Role::Developer)),
+                ("-100", None, true, true, Some(&blocked), Ignore),
+                ("-100", None, true, false, None, Ignore),
+                ("-200", None, true, true, Some(&seen), Ignore),
+                ("-1000", None, true, true, None, Ignore),
+                ("900", Some("-100"), true, true, None, LetIn(Role::Developer)),
+                ("900", Some("-200"), true, true, None, Ignore),
+                ("42", None, false, true, Some(&seen), closed),
+                // A chat with one person is no group, whatever is listed.
+                ("77", None, false, true, None, closed),
+                ("42", Some("-100"), false, true, None, closed),
+            ] {
+                let mut rules = rules(policy, &[]);
+                rules.chats = vec!["-100".into(), "77".into()];
+                let comer = Comer { sender: &sender, chat, parent, group, addressed, identity };
+                assert_eq!(decide(&rules, comer), expected, "{policy:?} {chat} {parent:?} {identity:?}");
+            }
+        }
+    }
+
+    #[test]
     fn ids_that_could_be_taken_for_others_are_nobody() {
         for (id, chat) in [("group:-100", "1"), ("1", "1:2"), ("", "1"), ("../x", "1"), ("1", "")] {
             let sender = Sender { id: id.into(), name: "x".into() };
-            let comer = Comer { sender: &sender, chat, group: false, addressed: true, identity: None };
+            let comer =
+                Comer { sender: &sender, chat, parent: None, group: false, addressed: true, identity: None };
             assert_eq!(decide(&rules(Policy::Open, &[]), comer), Decision::Ignore, "{id} {chat}");
         }
     }
@@ -289,9 +338,9 @@ mod tests {
             let sender = Sender { id, name: "x".into() };
             let identity = known(Role::Owner, false, false);
             let policy = if allowlist { Policy::Allowlist } else { Policy::Pairing };
-            let rules = Rules { policy, allowed: vec!["x".into()], mention_only };
+            let rules = Rules { policy, allowed: vec!["x".into()], chats: vec!["-7".into()], mention_only };
             let identity = seen.then_some(&identity);
-            let comer = Comer { sender: &sender, chat: "1", group, addressed, identity };
+            let comer = Comer { sender: &sender, chat: "1", parent: None, group, addressed, identity };
             let decision = decide(&rules, comer);
             prop_assert!(!matches!(decision, Decision::LetIn(_)), "{:?}", decision);
             prop_assert!(!group || decision == Decision::Ignore);

@@ -69,8 +69,10 @@ pub enum PairingState {
     Paired,
     /// They were sent away.
     Refused,
-    /// They guessed codes meanwhile: it is worth nothing.
+    /// They showed other codes meanwhile, wrong ones or one that joined them to a user: it is worth nothing.
     Void,
+    /// Nobody decided in time.
+    Expired,
 }
 
 impl PairingState {
@@ -81,12 +83,14 @@ impl PairingState {
             Self::Paired => "paired",
             Self::Refused => "refused",
             Self::Void => "void",
+            Self::Expired => "expired",
         }
     }
 
     /// Reads a stored word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Open, Self::Paired, Self::Refused, Self::Void].into_iter().find(|one| one.as_str() == text)
+        let all = [Self::Open, Self::Paired, Self::Refused, Self::Void, Self::Expired];
+        all.into_iter().find(|one| one.as_str() == text)
     }
 }
 
@@ -122,6 +126,8 @@ pub struct Recognised {
     pub identity: Option<Identity>,
     /// Somebody else on the platform has a name that looks the same.
     pub namesake: bool,
+    /// The chat under which we opened the one in which they write: a thread that is a chat of its own.
+    pub parent: Option<String>,
 }
 
 /// A stranger wrote: they are to get a code.

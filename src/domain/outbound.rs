@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Millis,
     approval::{Approval, Status},
+    identity::{Pairing, PairingState},
     ids::{ApprovalId, ConversationId, InboundId, JobId, TurnId, UserId},
     message::FileRef,
     turn::Outcome,
@@ -84,8 +85,25 @@ pub enum Body {
     Pairing {
         /// The id of the pairing.
         pairing: String,
-        /// Who, and what to do, in CommonMark.
+        /// Who, and what to do, in plain words.
         text: String,
+    },
+    /// Somebody who asked to be let in does not wait any more: a message that owners were shown says so, and loses its
+    /// buttons.
+    PairingOver {
+        /// The platform's id of the message.
+        message: String,
+        /// What they call themselves, cleaned.
+        name: String,
+        /// The platform's id of them.
+        external: String,
+        /// The platform that they are on.
+        channel: String,
+        /// Where it stands now.
+        state: PairingState,
+        /// Who decided.
+        #[serde(default)]
+        by: Option<String>,
     },
     /// A question that only a person can answer.
     Approval {
@@ -160,6 +178,8 @@ pub struct Before {
     pub draft: Option<String>,
     /// The question, when the message is one.
     pub approval: Option<Approval>,
+    /// Who asks to be let in, when the message is about that.
+    pub pairing: Option<Pairing>,
     /// The platform's own name of what came in and is answered.
     pub received: Option<String>,
     /// The platform's id of the first message that it answers.
@@ -179,6 +199,8 @@ pub struct NewPost {
     pub message: Option<String>,
     /// The question that it shows, with its buttons.
     pub approval: Option<ApprovalId>,
+    /// The pairing that it shows, with its buttons.
+    pub pairing: Option<String>,
     /// When.
     pub at: Millis,
 }

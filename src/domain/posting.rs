@@ -4,12 +4,12 @@ use super::{
     Millis,
     approval::{Approval, Status, Subject},
     chat::{Button, Card, Content, Place, Press, Tone, Way},
-    identity::is_group,
+    identity::{Pairing, PairingState, is_group},
     ids::{InboundId, short_of},
     markup::{Flavor, Part, parts, verbatim},
     message::FileRef,
     notice::TASK,
-    outbound::{Body, NewOutbox, Words},
+    outbound::{Before, Body, NewOutbox, Words},
 };
 
 /// Characters of what was asked that stay in a message when it is decided.
@@ -80,7 +80,8 @@ pub fn headline(topic: &Topic, flavor: Flavor) -> Content {
 }
 
 /// What is posted, one after the other. Nothing for what is shown by changing a message.
-pub fn contents(body: &Body, approval: Option<&Approval>, flavor: Flavor) -> Vec<Content> {
+pub fn contents(body: &Body, before: &Before, flavor: Flavor) -> Vec<Content> {
+    let approval = before.approval.as_ref();
     match body {
         Body::Answer { text, files, words, .. } => {
             let said = match words {
@@ -110,9 +111,18 @@ pub fn contents(body: &Body, approval: Option<&Approval>, flavor: Flavor) -> Vec
             all
         }
         Body::Pairing { pairing, text } => {
-            let mut all: Vec<Content> = parts(text, flavor).into_iter().map(content).collect();
+            let waits = before.pairing.as_ref().is_some_and(|pairing| pairing.state == PairingState::Open);
+            if let (false, Some(pairing)) = (waits, &before.pairing) {
+                return vec![pairing_over(
+                    &Stranger::of(pairing),
+                    pairing.state,
+                    pairing.decided_by.as_deref(),
+                    flavor,
+                )];
+            }
+            let mut all: Vec<Content> = verbatim(text, flavor).into_iter().map(content).collect();
             let press = |admit| Press::Pair { pairing: pairing.clone(), admit }.data();
-            if let Some(last) = all.last_mut() {
+            if let (Some(last), true) = (all.last_mut(), waits) {
                 last.buttons = vec![vec![
                     Button { label: "Let in".into(), data: press(true), tone: Tone::Good },
                     Button { label: "Send away".into(), data: press(false), tone: Tone::Bad },
@@ -120,7 +130,9 @@ pub fn contents(body: &Body, approval: Option<&Approval>, flavor: Flavor) -> Vec
             }
             all
         }
-        Body::Decided { .. } | Body::Standing { .. } | Body::Callback { .. } => Vec::new(),
+        Body::Decided { .. } | Body::PairingOver { .. } | Body::Standing { .. } | Body::Callback { .. } => {
+            Vec::new()
+        }
     }
 }
 
@@ -144,6 +156,44 @@ pub fn decided(
         Status::Pending => "Still open".to_owned(),
     };
     let words = format!("{}\n**{how}**", fenced(&format!("{kept}{more}")));
+    parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
+}
+
+/// Somebody who asked to be let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stranger<'a> {
+    /// What they call themselves.
+    pub name: &'a str,
+    /// The platform's id of them.
+    pub external: &'a str,
+    /// The platform.
+    pub channel: &'a str,
+}
+
+impl<'a> Stranger<'a> {
+    fn of(pairing: &'a Pairing) -> Self {
+        Self { name: &pairing.name, external: &pairing.external, channel: &pairing.channel }
+    }
+}
+
+/// What the message about somebody who asked to be let in says when they do not wait any more.
+pub fn pairing_over(
+    stranger: &Stranger<'_>,
+    state: PairingState,
+    by: Option<&str>,
+    flavor: Flavor,
+) -> Content {
+    let by = by.map(|by| format!(" by {}", plain(by))).unwrap_or_default();
+    let how = match state {
+        PairingState::Paired => format!("✅ Let in{by}"),
+        PairingState::Refused => format!("❌ Sent away{by}"),
+        PairingState::Expired => "⌛ Nobody answered in time".to_owned(),
+        PairingState::Void => "Over: they showed other codes meanwhile".to_owned(),
+        PairingState::Open => "Still open".to_owned(),
+    };
+    let Stranger { name, external, channel } = stranger;
+    let who = plain(&format!("{name} ({external} on {channel})"));
+    let words = format!("{who} wanted to write to me.\n\n**{how}**");
     parts(&words, flavor).into_iter().next().map(content).unwrap_or_default()
 }
 
@@ -286,7 +336,7 @@ mod tests {
     fn a_full_part_still_fits_when_it_is_marked() {
         for (flavor, limit) in [(Flavor::Telegram, 4_096), (Flavor::Discord, 2_000)] {
             for one in ["a", "é", "<", "😀", "word ", "**b** ", "`c` ", "a\n\n", "[x](https://y.z/) "] {
-                let parts = contents(&answer(&one.repeat(5_000)), None, flavor);
+                let parts = contents(&answer(&one.repeat(5_000)), &Before::default(), flavor);
                 assert!(parts.len() > 1, "{one}");
                 for part in parts {
                     let marked = marked(part.clone());
@@ -294,7 +344,7 @@ mod tests {
                     assert!(marked.markup.ends_with(&part.markup) && fits(&marked, flavor), "{one}");
                 }
             }
-            let full = contents(&answer(&"a".repeat(5_000)), None, flavor).remove(0);
+            let full = contents(&answer(&"a".repeat(5_000)), &Before::default(), flavor).remove(0);
             assert!(full.plain.len() + MARK.len() + 1 > limit - 16, "hardly anything is given away");
         }
     }
@@ -305,7 +355,7 @@ mod tests {
             pieces in prop::collection::vec("[a-zé😀<&* `#>\\n-]{1,900}", 1..14),
         ) {
             for flavor in [Flavor::Telegram, Flavor::Discord] {
-                for part in contents(&answer(&pieces.concat()), None, flavor) {
+                for part in contents(&answer(&pieces.concat()), &Before::default(), flavor) {
                     prop_assert!(fits(&marked(part), flavor));
                 }
             }

@@ -186,6 +186,7 @@ fn of_row(row: &OutboxRow) -> Vec<(Kind, Event<'_>)> {
         | Body::Decided { .. }
         | Body::Standing { .. }
         | Body::Pairing { .. }
+        | Body::PairingOver { .. }
         | Body::Callback { .. } => Vec::new(),
     }
 }

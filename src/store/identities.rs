@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, StoreError, audit, count, execute, from_json, outbox, row, rows, to_json, users};
+use super::{Result, StoreError, audit, count, execute, from_json, outbox, posts, row, rows, to_json, users};
 use crate::domain::{
     Millis,
     access::Role,
@@ -30,8 +30,8 @@ pub fn find(db: &Connection, channel: &str, external: &str) -> Result<Option<Ide
     row(db, &sql, [channel, external], read)
 }
 
-/// What is known of somebody who writes: whether this message came before, their account, and whether another has a
-/// name that looks the same.
+/// What is known of somebody who writes: whether this message came before, their account, whether another has a
+/// name that looks the same, and where the chat belongs.
 ///
 /// # Errors
 /// When the store fails.
@@ -40,6 +40,7 @@ pub fn recognise(
     channel: &str,
     external: &str,
     name: &str,
+    chat: &str,
     incoming: &str,
 ) -> Result<Recognised> {
     let sql = "SELECT (SELECT count(*) FROM inbound WHERE channel = ?1 AND external_id = ?2)
@@ -47,7 +48,8 @@ pub fn recognise(
     let before = count(db, sql, [channel, incoming])? > 0;
     let sql = "SELECT count(*) FROM identities WHERE channel = ?1 AND fold = ?2 AND external_id <> ?3";
     let namesake = count(db, sql, [channel, &fold_name(&clean_name(name)), external])? > 0;
-    Ok(Recognised { before, identity: find(db, channel, external)?, namesake })
+    let parent = posts::opened_under(db, channel, chat)?;
+    Ok(Recognised { before, identity: find(db, channel, external)?, namesake, parent })
 }
 
 /// Notes that somebody wrote, and where when it was alone with us. An account that is new has a user of its own.

@@ -11,7 +11,7 @@ use crate::domain::{
     ids::{ConversationId, UserId},
     job::{Closed, Entry, NewTask, Outcome},
     memory::NewMemory,
-    outbound::{Body, NewOutbox, Words},
+    outbound::{Body, NewOutbox, NewPost, OutboxRow, Sent, Words},
 };
 
 fn open() -> (Connection, tempfile::TempDir) {
@@ -165,6 +165,94 @@ fn a_stranger_gets_one_code_and_every_owner_hears_of_it() {
     assert!(!stored.contains("CCCC2222"));
 }
 
+/// The messages of owners that are to show what became of a stranger: which, how it stands, who decided.
+fn over(db: &Connection) -> Vec<(String, PairingState, Option<String>)> {
+    let rows = outbox::claim(db, 1, CODE_MS * 9, 50).unwrap();
+    let told = rows.into_iter().filter_map(|(row, _)| match row.message.body {
+        Body::PairingOver { message, name, external, channel, state, by } => {
+            assert_eq!((name.as_str(), external.as_str(), channel.as_str()), ("Bob 1", "42", "telegram"));
+            assert_eq!(row.message.user, row.message.conversation.user());
+            Some((format!("{} {message}", row.message.conversation), state, by))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn owners_messages_about_a_stranger_show_what_became_of_them_wherever_they_were_posted() {
+    type End = fn(&Connection);
+    let ends: [(End, PairingState, Option<&str>); 5] = [
+        (
+            |db| drop(pairings::answer(db, 1, &answer(WhichPairing::Id("p1".into()), true, 11)).unwrap()),
+            PairingState::Paired,
+            Some("ann"),
+        ),
+        (
+            |db| drop(pairings::answer(db, 1, &answer(WhichPairing::Id("p1".into()), false, 11)).unwrap()),
+            PairingState::Refused,
+            Some("ann"),
+        ),
+        (|db| pairings::expire(db, 10 + CODE_MS).unwrap(), PairingState::Expired, None),
+        (
+            |db| (0..TRIES).for_each(|_| drop(show(db, "XXXX2222", "telegram", "42", 11))),
+            PairingState::Void,
+            None,
+        ),
+        (
+            |db| {
+                code(db, "BBBB2222", "cid", Role::Viewer, 11);
+                show(db, "BBBB2222", "telegram", "42", 12);
+            },
+            PairingState::Void,
+            None,
+        ),
+    ];
+    for (end, state, by) in ends {
+        let (db, _folder) = open();
+        owner(&db);
+        code(&db, "DDDD2222", "dan", Role::Owner, 2);
+        show(&db, "DDDD2222", "telegram", "9", 3);
+        let rows = pairings::ask(&db, 1, &stranger("p1", "CCCC2222", "42", 10), &platforms()).unwrap();
+        let asked: Vec<&OutboxRow> =
+            rows.iter().filter(|row| matches!(row.message.body, Body::Pairing { .. })).collect();
+        assert_eq!(asked.len(), 2);
+        let noted = |row: &OutboxRow| {
+            let shown = posts::before(&db, row.id, &[], None).unwrap().pairing.unwrap();
+            let message = Some(format!("m{}", row.id));
+            let conversation = row.message.conversation.clone();
+            let post = NewPost {
+                outbox: row.id,
+                part: 0,
+                conversation,
+                message,
+                approval: None,
+                pairing: Some(shown.id),
+                at: 10,
+            };
+            posts::record(&db, &post).unwrap();
+            outbox::settle(&db, row.id, &Sent::Done, 10, 3).unwrap();
+        };
+        assert!(!pairings::is_any_over(&db, 9 + CODE_MS).unwrap());
+        assert!(pairings::is_any_over(&db, 10 + CODE_MS).unwrap());
+        pairings::expire(&db, 9 + CODE_MS).unwrap();
+        noted(asked[0]);
+        assert_eq!(over(&db), [], "while they wait nothing is changed");
+        end(&db);
+        let expected = |row: &OutboxRow| {
+            let place = format!("{} m{}", row.message.conversation, row.id);
+            (place, state, by.map(str::to_owned))
+        };
+        assert_eq!(over(&db), [expected(asked[0])]);
+        assert_eq!(posts::before(&db, asked[1].id, &[], None).unwrap().pairing.unwrap().state, state);
+        // The other one was on its way.
+        noted(asked[1]);
+        assert_eq!(over(&db), [expected(asked[1])]);
+        pairings::expire(&db, 20 + CODE_MS).unwrap();
+        assert_eq!(over(&db), [], "it is told once");
+    }
+}
+
 #[test]
 fn one_who_lets_in_and_one_who_sends_away_do_not_both_win() {
     let (db, _folder) = open();
@@ -288,7 +376,7 @@ fn names_that_look_the_same_are_noticed() {
     let (db, _folder) = open();
     identities::see(&db, "telegram", "1", "Ann Lee", None, 1).unwrap();
     let knows = |external: &str, name: &str| {
-        identities::recognise(&db, "telegram", external, name, "x").unwrap().namesake
+        identities::recognise(&db, "telegram", external, name, "1", "x").unwrap().namesake
     };
     assert!(knows("2", "ann-lee") && knows("2", "ANNLEE"));
     assert!(!knows("1", "Ann Lee") && !knows("2", "Anna Lee"));
@@ -305,9 +393,9 @@ fn what_was_answered_instead_of_taken_is_not_answered_again() {
         identities::post(&db, 1, std::slice::from_ref(&notice), Some(("telegram", "u1")), 5).unwrap().len()
     };
     assert_eq!((post(), post()), (1, 0));
-    assert!(identities::recognise(&db, "telegram", "42", "x", "u1").unwrap().before);
-    assert!(!identities::recognise(&db, "telegram", "42", "x", "u2").unwrap().before);
-    assert!(!identities::recognise(&db, "discord", "42", "x", "u1").unwrap().before);
+    assert!(identities::recognise(&db, "telegram", "42", "x", "1", "u1").unwrap().before);
+    assert!(!identities::recognise(&db, "telegram", "42", "x", "1", "u2").unwrap().before);
+    assert!(!identities::recognise(&db, "discord", "42", "x", "1", "u1").unwrap().before);
     let told = |now| identities::refuse(&db, 1, ("telegram", "42"), "x", &notice, now).unwrap().is_some();
     assert_eq!((told(6), told(7)), (true, false));
     assert_eq!(upkeep::prune(&db, 6, 100).unwrap(), 1, "what was noted is let go with time");

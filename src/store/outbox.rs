@@ -263,6 +263,7 @@ fn stored_answer(message: OutboxRow) -> Option<StoredAnswer> {
         | Body::Approval { .. }
         | Body::Standing { .. }
         | Body::Pairing { .. }
+        | Body::PairingOver { .. }
         | Body::Decided { .. }
         | Body::Callback { .. } => None,
     }

@@ -133,6 +133,35 @@ pub fn open(db: &Connection, now: Millis) -> Result<Vec<Pairing>> {
     rows(db, &sql, [now], read)
 }
 
+/// The pairing that a message on its way out asks owners about.
+pub(super) fn shown_by(db: &Connection, outbox: i64) -> Result<Option<Pairing>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM pairings WHERE id =
+             (SELECT json_extract(body, '$.pairing') FROM outbox
+              WHERE id = ?1 AND json_extract(body, '$.kind') = 'pairing')"
+    );
+    row(db, &sql, [outbox], read)
+}
+
+/// True when somebody waits whose time is over.
+///
+/// # Errors
+/// When the store fails.
+pub fn is_any_over(db: &Connection, now: Millis) -> Result<bool> {
+    Ok(count(db, "SELECT count(*) FROM pairings WHERE state = 'open' AND expires_at <= ?1", [now])? > 0)
+}
+
+/// Closes the pairings that nobody decided in time.
+///
+/// # Errors
+/// When the store fails.
+pub fn expire(db: &Connection, now: Millis) -> Result<()> {
+    let sql =
+        "UPDATE pairings SET state = 'expired', decided_at = ?1 WHERE state = 'open' AND expires_at <= ?1";
+    execute(db, sql, [now])?;
+    Ok(())
+}
+
 /// Stores a code that joins an account to a user.
 ///
 /// # Errors
@@ -184,8 +213,9 @@ pub fn redeem(db: &Connection, shown: &Redemption) -> Result<Redeemed> {
     };
     execute(db, "UPDATE link_codes SET used_by = ?2 WHERE hash = ?1", params![hash, me])?;
     execute(db, "DELETE FROM guesses WHERE channel = ?1 AND external_id = ?2", [account.0, account.1])?;
-    let sql = "UPDATE pairings SET state = 'void' WHERE channel = ?1 AND external_id = ?2 AND state = 'open'";
-    execute(db, sql, [account.0, account.1])?;
+    let sql = "UPDATE pairings SET state = 'void', decided_at = ?3
+               WHERE channel = ?1 AND external_id = ?2 AND state = 'open'";
+    execute(db, sql, params![account.0, account.1, shown.now])?;
     let role = Role::parse(&role).ok_or_else(|| StoreError::Corrupt(format!("role `{role}`")))?;
     // What somebody gave to this account by name stays.
     let own = known.as_ref().filter(|known| known.admitted).map_or(role, |known| known.role.max(role));
@@ -236,9 +266,10 @@ fn guessed_wrong(db: &Connection, (channel, external): (&str, &str), now: Millis
                RETURNING wrong";
     let wrong = row(db, sql, params![channel, external, now, LOCK_MS], |row| Ok(row.get::<_, u32>(0)?))?;
     let sql = "UPDATE pairings SET tries_left = tries_left - 1,
-                      state = CASE WHEN tries_left <= 1 THEN 'void' ELSE state END
+                      state = CASE WHEN tries_left <= 1 THEN 'void' ELSE state END,
+                      decided_at = CASE WHEN tries_left <= 1 THEN ?3 END
                WHERE channel = ?1 AND external_id = ?2 AND state = 'open'";
-    execute(db, sql, [channel, external])?;
+    execute(db, sql, params![channel, external, now])?;
     if wrong.unwrap_or(0) < TRIES {
         return Ok(Redeemed::Wrong);
     }

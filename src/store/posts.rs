@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Result, approvals, execute, row, rows, to_json};
+use super::{Result, approvals, execute, pairings, row, rows, to_json};
 use crate::domain::{
     Millis,
     chat::Place,
@@ -17,9 +17,9 @@ use crate::domain::{
 /// When the store fails.
 pub fn record(db: &Connection, post: &NewPost) -> Result<()> {
     let approval = post.approval.as_ref().map(ApprovalId::as_str);
-    let sql = "INSERT INTO posts (outbox_id, part, conversation_id, message, approval_id, at)
-               VALUES (?1, ?2, ?3, NULL, ?4, ?5) ON CONFLICT DO NOTHING";
-    let params = params![post.outbox, post.part, post.conversation.as_str(), approval, post.at];
+    let sql = "INSERT INTO posts (outbox_id, part, conversation_id, message, approval_id, at, pairing_id)
+               VALUES (?1, ?2, ?3, NULL, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+    let params = params![post.outbox, post.part, post.conversation.as_str(), approval, post.at, post.pairing];
     execute(db, sql, params)?;
     let Some(message) = &post.message else { return Ok(()) };
     let sql = "UPDATE posts SET message = ?3, at = ?4 WHERE outbox_id = ?1 AND part = ?2";
@@ -42,13 +42,14 @@ pub fn before(
     let sql = "SELECT message FROM drafts WHERE inbound_id IN (SELECT value FROM json_each(?1))";
     let draft = row(db, sql, [to_json(&answers)?], |row| Ok(row.get(0)?))?;
     let approval = approval.map(|id| approvals::find(db, id)).transpose()?.flatten();
+    let pairing = pairings::shown_by(db, outbox)?;
     let sql = "SELECT message FROM inbound
                WHERE id IN (SELECT value FROM json_each(?1)) AND message IS NOT NULL ORDER BY id LIMIT 1";
     let asked = row(db, sql, [to_json(&answers)?], |row| Ok(row.get(0)?))?;
     let sql = "SELECT external_id FROM inbound WHERE id = ?1";
     let received = answers.first().map(|first| row(db, sql, [first.as_str()], |row| Ok(row.get(0)?)));
     let received = received.transpose()?.flatten().flatten();
-    Ok(Before { parts, draft, approval, asked, received })
+    Ok(Before { parts, draft, approval, pairing, asked, received })
 }
 
 /// Notes the message that shows an answer while it grows.
@@ -89,6 +90,15 @@ pub fn topic(db: &Connection, conversation: &ConversationId, topic: &str) -> Res
     })
 }
 
+/// The chat under which we opened this one for a topic.
+pub(super) fn opened_under(db: &Connection, channel: &str, chat: &str) -> Result<Option<String>> {
+    let sql =
+        "SELECT conversation_id FROM threads WHERE chat = ?1 AND conversation_id LIKE ?2 || '/%' LIMIT 1";
+    let conversation = row(db, sql, [chat, channel], |row| Ok(row.get::<_, String>(0)?))?;
+    let parent = conversation.map(|conversation| Place::of(&ConversationId::new(conversation)).chat);
+    Ok(parent.filter(|parent| parent != chat))
+}
+
 /// Notes where a topic of a conversation is told of.
 ///
 /// # Errors
@@ -109,7 +119,11 @@ pub fn open_topic(
 
 /// Forgets what a message that has arrived needs no more: its parts but for questions, and its draft.
 pub(super) fn arrived(db: &Connection, outbox: i64) -> Result<()> {
-    execute(db, "DELETE FROM posts WHERE outbox_id = ?1 AND approval_id IS NULL", [outbox])?;
+    execute(
+        db,
+        "DELETE FROM posts WHERE outbox_id = ?1 AND coalesce(approval_id, pairing_id) IS NULL",
+        [outbox],
+    )?;
     let sql = "DELETE FROM drafts WHERE inbound_id IN
                (SELECT value FROM json_each((SELECT answers FROM outbox WHERE id = ?1)))";
     execute(db, sql, [outbox])?;
@@ -166,7 +180,7 @@ mod tests {
 
     fn post(outbox: i64, part: u32, message: Option<&str>) -> NewPost {
         let message = message.map(str::to_owned);
-        NewPost { outbox, part, conversation: place(), message, approval: None, at: 5 }
+        NewPost { outbox, part, conversation: place(), message, approval: None, pairing: None, at: 5 }
     }
 
     fn question(db: &Connection) {

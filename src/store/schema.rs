@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0007_posts.sql"),
     include_str!("migrations/0008_outbox.sql"),
     include_str!("migrations/0009_replies.sql"),
+    include_str!("migrations/0010_pairing_posts.sql"),
 ];
 
 fn migrations() -> Migrations<'static> {

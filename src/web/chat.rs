@@ -246,6 +246,7 @@ impl Follow {
                 | Body::Approval { .. }
                 | Body::Standing { .. }
                 | Body::Pairing { .. }
+                | Body::PairingOver { .. }
                 | Body::Decided { .. }
                 | Body::Callback { .. } => Ok(Next::More),
             },

@@ -170,7 +170,11 @@ async fn show(events: &Events, row: &OutboxRow) -> Result<(), HungUp> {
             list.push(("notification", data));
         }
         // They go to an address or to a chat, and to nobody who listens here.
-        Body::Pairing { .. } | Body::Decided { .. } | Body::Standing { .. } | Body::Callback { .. } => {}
+        Body::Pairing { .. }
+        | Body::PairingOver { .. }
+        | Body::Decided { .. }
+        | Body::Standing { .. }
+        | Body::Callback { .. } => {}
     }
     let last = list.len().saturating_sub(1);
     for (at, (name, data)) in list.into_iter().enumerate() {

@@ -35,7 +35,7 @@ pub(super) struct PairingShape {
     external_id: String,
     /// What they call themselves; anybody may call themselves anything.
     name: String,
-    /// `open`, `paired`, `refused` or `void`.
+    /// `open`, `paired`, `refused`, `void` or `expired`.
     state: &'static str,
     created_at: String,
     expires_at: String,

@@ -22,6 +22,7 @@ write_op!(AskToPair -> Vec<OutboxRow>, |_| "ask_to_pair", |op, db, boot| {
 write_op!(AnswerPairing -> (Pairing, Option<Identity>, Vec<OutboxRow>), |_| "answer_pairing", |op, db, boot| {
     pairings::answer(db, boot, &op.answer)
 });
+write_op!(ExpirePairings -> (), |_| "expire_pairings", |op, db, _boot| pairings::expire(db, op.now));
 write_op!(RefuseIdentity -> Option<OutboxRow>, |_| "refuse_identity", |op, db, boot| {
     identities::refuse(db, boot, (&op.channel, &op.external), &op.name, &op.notice, op.now)
 });
@@ -45,9 +46,10 @@ write_op!(SetPreference -> User, |_| "set_preference", |op, db, _boot| {
 });
 
 read_op!(Recognise -> Recognised, |op, db| {
-    identities::recognise(db, &op.channel, &op.external, &op.name, &op.incoming)
+    identities::recognise(db, &op.channel, &op.external, &op.name, &op.chat, &op.incoming)
 });
 read_op!(GetPosition -> Option<String>, |op, db| identities::position(db, &op.channel));
+read_op!(PairingsOver -> bool, |op, db| pairings::is_any_over(db, op.now));
 read_op!(ListPairings -> Vec<Pairing>, |op, db| pairings::open(db, op.now));
 read_op!(ListIdentities -> (Vec<Identity>, u64), |op, db| identities::list(db, op.limit, op.offset));
 read_op!(GetUser -> Option<User>, |op, db| users::get(db, &op.user));

@@ -34,8 +34,8 @@ impl Offers {
     /// What is asked for this person; `None` for somebody who may not write.
     fn asked(&self, typing: Typing, known: &Recognised) -> Option<Suggest> {
         let Typing { sender, place, group, command, option, typed } = typing;
-        let identity = known.identity.as_ref();
-        let comer = Comer { sender: &sender, chat: &place.chat, group, addressed: true, identity };
+        let (identity, parent) = (known.identity.as_ref(), known.parent.as_deref());
+        let comer = Comer { sender: &sender, chat: &place.chat, parent, group, addressed: true, identity };
         let Decision::LetIn(role) = gate::decide(&self.rules, comer) else { return None };
         let by = match identity {
             Some(identity) => identity.user.clone(),
@@ -57,6 +57,7 @@ impl Completer for Offers {
                 channel: offers.channel.to_owned(),
                 external: typing.sender.id.clone(),
                 name: typing.sender.name.clone(),
+                chat: typing.place.chat.clone(),
                 incoming: String::new(),
             };
             let asked = match offers.recognise.ask(recognise).await {

@@ -58,6 +58,7 @@ pub(super) async fn receive(desk: &Desk, incoming: Incoming) -> Result<Receipt, 
         channel: desk.channel().to_owned(),
         external: incoming.sender.id.clone(),
         name: incoming.sender.name.clone(),
+        chat: incoming.place.chat.clone(),
         incoming: incoming.id.clone(),
     };
     let known = desk.kit.doors.recognise.ask(recognise).await.map_err(|error: DbError| not_now(error))?;
@@ -71,6 +72,7 @@ pub(super) async fn receive(desk: &Desk, incoming: Incoming) -> Result<Receipt, 
     let comer = Comer {
         sender: &incoming.sender,
         chat: &incoming.place.chat,
+        parent: known.parent.as_deref(),
         group: incoming.group,
         addressed,
         identity: known.identity.as_ref(),

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use crate::{
     actors::{
-        db::messages::{DueWakeups, Prune, WakeupsDone},
+        db::messages::{DbError, DueWakeups, ExpirePairings, PairingsOver, Prune, WakeupsDone},
         kernel::{Door, Life, Mail, messages::*},
         router::messages::{Command, To},
         session::messages::Order,
@@ -36,6 +36,10 @@ pub struct SchedulerDoors {
     pub done: Door<WakeupsDone>,
     /// To the sessions.
     pub command: Door<Command>,
+    /// Whether a stranger has waited for too long.
+    pub pairings_over: Door<PairingsOver>,
+    /// Says so to those who were asked.
+    pub expire_pairings: Door<ExpirePairings>,
     /// Lets go of what is old.
     pub prune: Door<Prune>,
 }
@@ -96,6 +100,21 @@ impl Scheduler {
         }));
     }
 
+    fn expire(&self, ctx: &mut Context<Self>) {
+        let (doors, now) = (self.doors.clone(), self.clock.now());
+        let expiring = async move {
+            if doors.pairings_over.ask(PairingsOver { now }).await? {
+                doors.expire_pairings.ask(ExpirePairings { now }).await?;
+            }
+            Ok::<_, DbError>(())
+        };
+        ctx.spawn(expiring.into_actor(self).map(|outcome, scheduler, _| {
+            if let Err(error) = outcome {
+                scheduler.life.vitals().note_error(error.to_string());
+            }
+        }));
+    }
+
     fn prune(&mut self, ctx: &mut Context<Self>) {
         let now = self.clock.now();
         let Some(retention) = self.retention_ms.filter(|_| now >= self.next_prune) else { return };
@@ -128,6 +147,7 @@ impl Handler<Mail<Tick>> for Scheduler {
         let (_, _ticket) = mail.open();
         if !self.draining {
             self.look(ctx);
+            self.expire(ctx);
             self.prune(ctx);
         }
     }

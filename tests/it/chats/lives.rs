@@ -35,6 +35,8 @@ const PEOPLE: &[&str] = &[
     "commit:change_identity",
     "commit:remove_identity",
 ];
+/// ... about those whom nobody lets in, ...
+const WAITED: &[&str] = &["commit:expire_pairings"];
 /// ... about those who are turned away, ...
 const TURNED_AWAY: &[&str] = &["commit:refuse_identity"];
 /// ... about messages in parts, ...
@@ -61,7 +63,7 @@ const POSITIONS: &[&str] = &["commit:held_outbox", "commit:set_position#1", "com
 
 /// Every place where some test of conversations kills.
 pub(crate) fn all_kills() -> Vec<String> {
-    let lists = [PEOPLE, TURNED_AWAY, PARTS, DRAFTS, DROPPED, THREADS, POSITIONS];
+    let lists = [PEOPLE, WAITED, TURNED_AWAY, PARTS, DRAFTS, DROPPED, THREADS, POSITIONS];
     let here = lists.into_iter().flatten().map(|kill| (*kill).to_owned());
     here.chain(kills::all()).collect()
 }
@@ -224,7 +226,8 @@ async fn people<S: Platform>() {
         assert!(gone.into_iter().any(|code| status == *code), "{kill}: {status}");
 
         world.told_once("ann", "This account is ann", &kill);
-        world.told_once("ann", "wants to write to me", &kill);
+        world.told("ann", "Let in by ann").await;
+        world.told_once("ann", "wanted to write to me", &kill);
         for words in ["Your code is", "let in:", "You said: hi"] {
             world.told_once("eve", words, &kill);
         }
@@ -242,6 +245,41 @@ async fn people<S: Platform>() {
             let acts = site.number(&format!("SELECT count(*) FROM audit WHERE action = 'identity.{act}'"));
             assert!((1..=most).contains(&acts), "{kill}: {acts} of {act}");
         }
+    }
+}
+
+#[tokio::test]
+async fn that_nobody_let_a_stranger_in_is_shown_once() {
+    waited::<FakeTelegram>().await;
+    waited::<DiscordStand>().await;
+}
+
+async fn waited<S: Platform>() {
+    for kill in WAITED.iter().flat_map(|kill| both(kill)) {
+        let (model, stand) = (repeats(), S::start());
+        let site = site(&model, &stand, &[], "");
+        let mut world = World::begin(site, stand, &kill).await;
+        let (_, link) =
+            world.ask(Method::POST, "/api/v1/link", json!({"userId": "ann", "role": "owner"})).await;
+        world.stand.say("ann", &format!("/link {}", link["code"].as_str().unwrap()));
+        world.told("ann", "This account is ann").await;
+        world.stand.say("eve", "let me in");
+        world.told("ann", "wants to write to me").await;
+        world
+            .until("the question is noted", |world| {
+                world
+                    .site
+                    .number("SELECT count(*) FROM posts WHERE pairing_id IS NOT NULL AND message IS NOT NULL")
+                    == 1
+            })
+            .await;
+        world.site.store().execute("UPDATE pairings SET expires_at = 1", []).unwrap();
+        world.told("ann", "Nobody answered in time").await;
+        assert!(world.stand.seen("ann").iter().all(|seen| seen.buttons.is_empty()), "{kill}");
+        let site = world.over(&kill).await;
+        let changed = "SELECT count(*) FROM outbox WHERE json_extract(body, '$.kind') = 'pairing_over'";
+        assert_eq!(site.number(changed), 1, "{kill}");
+        assert_eq!(site.column("SELECT state FROM pairings"), ["expired"], "{kill}");
     }
 }
 

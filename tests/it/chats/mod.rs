@@ -9,6 +9,7 @@ mod keys;
 mod kills;
 mod links;
 mod lives;
+mod pairings;
 mod stand;
 mod talk;
 mod terminal;

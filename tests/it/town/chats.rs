@@ -126,7 +126,7 @@ fn a_stranger_is_let_in_by_an_owners_button_and_by_nobody_elses() {
         let [first, second] = both;
         assert_eq!(first.await, Ok(Receipt::Said("Name 66 may write now.".into())));
         let Ok(Receipt::Said(second)) = second.await else { panic!() };
-        assert!(second.contains("already paired by Name 1 (ann)"), "{second}");
+        assert!(second.contains("already paired by Name 1"), "{second}");
         assert_eq!(say(fake, "66", "at last").await, Receipt::Taken);
         settle().await;
         assert_eq!(model.calls(), 1);

@@ -475,6 +475,12 @@ impl Town {
         db.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
+    /// Changes the store from outside.
+    pub(super) fn change(&self, sql: &str) {
+        let db = rusqlite::Connection::open(self.folder.path().join("atoll.db")).unwrap();
+        db.execute(sql, []).unwrap();
+    }
+
     /// Ends what takes work in and what works.
     pub(super) async fn drain(&self) {
         let deadline = self.clock.now() + 20_000;

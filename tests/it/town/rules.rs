@@ -71,6 +71,34 @@ fn each_platform_has_rules_of_its_own() {
 }
 
 #[test]
+fn members_of_a_listed_group_may_write_there_alone() {
+    for (name, here) in [("telegram", "-100"), ("discord", "100")] {
+        for (policy, asked) in [("pairing", 1), ("allowlist", 0)] {
+            let settings = format!("policy: {policy}, allowed_chats: ['{here}']");
+            live(name, &settings, &yes(), async |town, fake| {
+                let says = async |message| fake.comes(message).await.unwrap();
+                assert_eq!(says(in_group("1", here).says(fake, "hello")).await, Receipt::Taken, "{name}");
+                assert_eq!(says(in_group("1", here).says(fake, "lunch?").aside()).await, Receipt::Ignored);
+                assert_eq!(says(in_group("1", "-200").says(fake, "hello")).await, Receipt::Ignored);
+                assert_eq!(says(alone("1").says(fake, "hello")).await, Receipt::Ignored);
+                assert_eq!(town.count("SELECT count(*) FROM pairings"), asked, "{name} {policy}");
+                assert_eq!(town.count("SELECT count(*) FROM inbound"), 1);
+                assert_eq!(town.count("SELECT count(*) FROM identities WHERE admitted = 1"), 0);
+                // A thread of ours under it belongs to it, and one under another chat does not.
+                for (parent, thread) in [(here, "900"), ("-200", "901")] {
+                    let at = format!("{name}/{name}:group:{parent}/{parent}");
+                    town.change(&format!(
+                        "INSERT INTO threads (conversation_id, topic, chat) VALUES ('{at}', 'j1', '{thread}')"
+                    ));
+                }
+                assert_eq!(says(in_group("1", "900").says(fake, "how is it?")).await, Receipt::Taken);
+                assert_eq!(says(in_group("1", "901").says(fake, "how is it?")).await, Receipt::Ignored);
+            });
+        }
+    }
+}
+
+#[test]
 fn each_platform_says_what_a_message_does_while_a_turn_runs() {
     for name in PLATFORMS {
         for (mode, outcomes) in [("interrupt", 1), ("steer", 0)] {

@@ -36,6 +36,16 @@ message!(
         answer: PairingAnswer } -> (Pairing, Option<Identity>, Vec<OutboxRow>)
 );
 message!(
+    /// Closes the pairings that nobody decided in time.
+    ExpirePairings { /// When.
+        now: Millis } -> ()
+);
+message!(
+    /// Whether there are any.
+    PairingsOver { /// When.
+        now: Millis } -> bool
+);
+message!(
     /// Tells somebody, once, that they may not write.
     RefuseIdentity { /// On which platform.
         channel: String, /// The platform's id of them.
@@ -95,7 +105,8 @@ message!(
     Recognise { /// On which platform.
         channel: String, /// The platform's id of them.
         external: String, /// What they call themselves.
-        name: String, /// The platform's name of what came in.
+        name: String, /// The platform's id of the chat.
+        chat: String, /// The platform's name of what came in.
         incoming: String } -> Recognised
 );
 message!(

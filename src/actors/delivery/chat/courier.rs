@@ -15,11 +15,12 @@ use crate::{
         Millis,
         chat::{Content, Failure, Place, Post},
         file_link::FileLinks,
+        identity::PairingState,
         ids::ConversationId,
         markup::Flavor,
         outbound::{Before, Body, NewPost, OutboxRow, Sent},
         pace::Pace,
-        posting::{self, LeftOut, Topic},
+        posting::{self, LeftOut, Stranger, Topic},
     },
     ports::{channel::Resend, clock::Clock, platform::Platform},
 };
@@ -88,6 +89,12 @@ impl Errand<'_> {
         there.unwrap_or_else(|_| conversation.clone())
     }
 
+    /// The pairing that this asks owners about.
+    fn pairing(&self) -> Option<&str> {
+        let pairing = self.before.pairing.as_ref()?;
+        (pairing.state == PairingState::Open).then_some(pairing.id.as_str())
+    }
+
     /// The first part that is not noted is the one at which an earlier run was cut off.
     fn is_doubtful(&self, part: u32) -> bool {
         self.cut_off && (0..part).all(|earlier| self.before.parts.contains_key(&earlier))
@@ -105,11 +112,16 @@ impl Courier {
                     posting::decided(preview, *status, by.as_deref(), reason.as_deref(), self.flavor);
                 return self.change(&row.message.conversation, message, content).await.map(drop);
             }
+            if let Body::PairingOver { message, name, external, channel, state, by } = &row.message.body {
+                let stranger = Stranger { name, external, channel };
+                let content = posting::pairing_over(&stranger, *state, by.as_deref(), self.flavor);
+                return self.change(&row.message.conversation, message, content).await.map(drop);
+            }
             if let Body::Standing { task, title, state, facts } = &row.message.body {
                 let topic = Topic { id: task.to_string(), title: title.clone() };
                 return self.stand(row, topic, posting::standing(title, state, facts, self.flavor)).await;
             }
-            let contents = posting::contents(&row.message.body, before.approval.as_ref(), self.flavor);
+            let contents = posting::contents(&row.message.body, &before, self.flavor);
             let place = match posting::topic(&row.message, before.approval.as_ref()) {
                 Some(topic) if self.platform.abilities().threads => self.thread(row, topic).await?,
                 _ => Place::of(&row.message.conversation),
@@ -303,7 +315,7 @@ impl Courier {
 
     /// Notes a part that others follow, or that can be pressed at. The last one is noted with the message itself.
     async fn record(&self, errand: &Errand<'_>, part: u32, message: &str) -> Result<(), NotPosted> {
-        if part == errand.last && errand.before.approval.is_none() {
+        if part == errand.last && errand.before.approval.is_none() && errand.pairing().is_none() {
             return Ok(());
         }
         self.note(errand, part, Some(message.to_owned())).await
@@ -317,6 +329,7 @@ impl Courier {
             conversation: errand.at(),
             message,
             approval: approval.map(|approval| approval.id.clone()),
+            pairing: errand.pairing().filter(|_| part == errand.last).map(str::to_owned),
             at: self.clock.now(),
         };
         let mut tries = Tries::default();
