@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     kit::Desk,
-    receive::{hand_over, turn_away},
+    told::{hand_over, turn_away},
 };
 
 /// The code that somebody shows us, alone; the error is what to tell them.

@@ -15,7 +15,16 @@ use crate::{
         kernel::Door,
         outbox::messages::Fresh,
     },
-    domain::{Millis, chat::Media, command, gate::Rules, identity::NewPairing, ids::UserId, rate::Buckets},
+    domain::{
+        Millis,
+        access::Role,
+        chat::Media,
+        command,
+        gate::Rules,
+        identity::{Identity, NewPairing},
+        ids::UserId,
+        rate::Buckets,
+    },
     ports::{clock::Clock, files::Files, platform::Platform, transcriber::Transcriber},
 };
 
@@ -118,6 +127,14 @@ pub(super) struct Last {
     pub(super) message: String,
     pub(super) sender: String,
     pub(super) text: String,
+}
+
+/// Somebody who was let in.
+pub(super) struct Guest {
+    pub(super) identity: Identity,
+    pub(super) role: Role,
+    /// What they are called before others.
+    pub(super) label: String,
 }
 
 /// The kit, and what a reception remembers while it lives.

@@ -4,18 +4,16 @@ use crate::{
     actors::{
         db::messages::{AskToPair, DbError, PostNotice, Recognise, RefuseIdentity, SeeIdentity},
         intake::messages::{Offer, Taken},
-        outbox::messages::Fresh,
     },
     domain::{
         access::Role,
         chat::{Event, Incoming, Receipt, RemoteFile},
         command::{self, Command},
         gate::{self, Comer, Decision},
-        identity::{self, Identity, Recognised},
+        identity::{self, Recognised},
         ids::{BadName, ConversationId, InboundId, UserId, encode},
         inbound::{NewInbound, Refused},
         journal::WhileBusy,
-        outbound::OutboxRow,
     },
     ports::platform::NotNow,
 };
@@ -23,20 +21,13 @@ use crate::{
 use super::{
     codes,
     files::{self, Brought},
-    kit::{Desk, Last},
+    kit::{Desk, Guest, Last},
     taps,
+    told::{hand_over, turn_away},
 };
 
 /// How old the note may be that somebody was seen, in milliseconds.
 const SEEN_MS: i64 = 60_000;
-
-/// Somebody who was let in.
-pub(super) struct Guest {
-    pub(super) identity: Identity,
-    pub(super) role: Role,
-    /// What they are called before others.
-    pub(super) label: String,
-}
 
 /// What somebody said, before their files are there.
 struct Words<'a> {
@@ -119,13 +110,6 @@ async fn refuse(desk: &Desk, incoming: &Incoming) -> Result<Receipt, NotNow> {
     let told = desk.kit.doors.refuse.ask(refuse).await.map_err(|error: DbError| not_now(error))?;
     hand_over(desk, told.into_iter().collect()).await;
     Ok(Receipt::Ignored)
-}
-
-/// Sends what was stored. If the outbox is down the rows are found there by its next look.
-pub(super) async fn hand_over(desk: &Desk, rows: Vec<OutboxRow>) {
-    if !rows.is_empty() {
-        let _ = desk.kit.doors.fresh.send(Fresh(rows)).await;
-    }
 }
 
 /// Who it is; noted when that is new, or a minute old.
@@ -297,24 +281,4 @@ async fn offered(
         ) => turn_away(desk, incoming, &refused.to_string()).await,
         Err(refused @ (Refused::Draining | Refused::Unavailable(_))) => Err(not_now(refused)),
     }
-}
-
-/// Says why something is not taken, once for each thing that comes in.
-pub(super) async fn turn_away(desk: &Desk, incoming: &Incoming, why: &str) -> Result<Receipt, NotNow> {
-    if let Event::Command { token: Some(_), .. } = &incoming.event {
-        return Ok(Receipt::Said(format!("Not taken: {why}.")));
-    }
-    let channel = desk.channel();
-    let user = match incoming.group {
-        true => identity::group_user(channel, &incoming.place.chat),
-        false => identity::own_user(channel, &incoming.sender.id),
-    };
-    let to = user
-        .and_then(|user| identity::notice(channel, &incoming.place, &user, "Not taken", &format!("{why}.")));
-    let Ok(notice) = to else { return Ok(Receipt::Ignored) };
-    let once = Some((channel.to_owned(), incoming.id.clone()));
-    let post = PostNotice { notices: vec![notice], once, now: desk.kit.clock.now() };
-    let rows = desk.kit.doors.post.ask(post).await.map_err(|error: DbError| not_now(error))?;
-    hand_over(desk, rows).await;
-    Ok(Receipt::Ignored)
 }

@@ -13,8 +13,8 @@ use crate::{
 };
 
 use super::{
-    kit::Desk,
-    receive::{Guest, hand_over},
+    kit::{Desk, Guest},
+    told::hand_over,
 };
 
 fn said(text: impl Into<String>) -> Result<Receipt, NotNow> {
