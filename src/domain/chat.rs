@@ -97,6 +97,8 @@ pub struct Incoming {
     pub id: String,
     /// Where.
     pub place: Place,
+    /// The chat's id as people see it, where that is another one.
+    pub seen_as: Option<String>,
     /// More than one person can read along there.
     pub group: bool,
     /// Who.
@@ -305,7 +307,7 @@ pub struct Post {
     /// What.
     pub content: Content,
     /// The same each time that it is posted, at most 25 characters: a platform that knows keys posts it once. When other
-    /// words come under a key that it knows, its message says those then.
+    /// words come under a key that it knows, its message says those then, unless they are a draft.
     pub key: String,
     /// What came in and is answered by it, as [`Incoming::id`] names it: a platform may wait for this answer.
     pub answers: Option<String>,
@@ -313,6 +315,8 @@ pub struct Post {
     pub reply_to: Option<String>,
     /// Nobody's device makes a sound.
     pub silent: bool,
+    /// It is on its way to what it will be: whatever stands under its key already stays.
+    pub draft: bool,
 }
 
 /// Why a platform did not do what it was asked.

@@ -125,9 +125,10 @@ pub fn settle(db: &Connection, id: i64, sent: &Sent, now: Millis, max_attempts: 
     };
     let sql = "UPDATE outbox SET state = CASE WHEN ?2 = 'due' AND attempts >= ?6 THEN 'dead' ELSE ?2 END,
                       due_at = ?3, sent_at = CASE WHEN ?2 = 'sent' THEN ?4 END, error = ?5
-               WHERE id = ?1";
-    execute(db, sql, params![id, state, due, now, error, max_attempts])?;
-    if state == "sent" { posts::arrived(db, id) } else { Ok(()) }
+               WHERE id = ?1 AND state = 'claimed'";
+    // An outcome that is told once more undoes nothing that came after it.
+    let is_new = execute(db, sql, params![id, state, due, now, error, max_attempts])? > 0;
+    if is_new && state == "sent" { posts::arrived(db, id) } else { Ok(()) }
 }
 
 /// Lets go of what is parked in a conversation: somebody wrote from there, so it can be reached again. Says how many.

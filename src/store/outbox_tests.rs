@@ -109,6 +109,19 @@ fn what_a_run_holds_is_found_by_that_run_alone_and_only_until_it_is_settled() {
 }
 
 #[test]
+fn an_outcome_that_is_told_once_more_undoes_nothing_that_came_after_it() {
+    let store = Store::open();
+    let refused = Sent::Refused("no".into());
+    let id = store.sent("ann", "1", 10, &refused);
+    outbox::resend(&store.db, id, 20).unwrap();
+    outbox::settle(&store.db, id, &refused, 21, 12).unwrap();
+    assert_eq!(store.due(22), [id], "it is due, as somebody said");
+    outbox::settle(&store.db, id, &Sent::Done, 23, 12).unwrap();
+    outbox::settle(&store.db, id, &refused, 24, 12).unwrap();
+    assert_eq!(outbox::health(&store.db).unwrap().dead, 0);
+}
+
+#[test]
 fn what_did_not_arrive_is_listed_by_state_and_user_newest_first() {
     let store = Store::open();
     let why = "it fell while it was sent";

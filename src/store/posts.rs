@@ -92,11 +92,12 @@ pub fn topic(db: &Connection, conversation: &ConversationId, topic: &str) -> Res
 
 /// The chat under which we opened this one for a topic.
 pub(super) fn opened_under(db: &Connection, channel: &str, chat: &str) -> Result<Option<String>> {
-    let sql =
-        "SELECT conversation_id FROM threads WHERE chat = ?1 AND conversation_id LIKE ?2 || '/%' LIMIT 1";
-    let conversation = row(db, sql, [chat, channel], |row| Ok(row.get::<_, String>(0)?))?;
-    let parent = conversation.map(|conversation| Place::of(&ConversationId::new(conversation)).chat);
-    Ok(parent.filter(|parent| parent != chat))
+    // A task that is given in the thread of another one has that as its chat.
+    let sql = "SELECT conversation_id FROM threads WHERE chat = ?1 AND conversation_id LIKE ?2 || '/%'";
+    let conversations = rows(db, sql, [chat, channel], |row| Ok(row.get::<_, String>(0)?))?;
+    let mut parents =
+        conversations.into_iter().map(|conversation| Place::of(&ConversationId::new(conversation)).chat);
+    Ok(parents.find(|parent| parent != chat))
 }
 
 /// Notes where a topic of a conversation is told of.
@@ -220,6 +221,7 @@ mod tests {
         assert_eq!(found.parts, BTreeMap::from([(1, Some("m1".to_owned()))]), "somebody wants it once more");
         record(&db, &post(id, 0, Some("m2"))).unwrap();
         assert_eq!(before(&db, id, &answers, None).unwrap().parts.len(), 2);
+        assert_eq!(due(&db).len(), 1);
         outbox::settle(&db, id, &Sent::Done, 5, 3).unwrap();
         assert_eq!(before(&db, id, &answers, None).unwrap(), Before::default());
     }

@@ -182,7 +182,7 @@ pub(super) async fn answer_pairing(
         now: kit.clock.now(),
     };
     let (pairing, _, rows) = kit.doors.db.write.answer_pairing.ask(AnswerPairing { answer }).await?;
-    // If the outbox is down the row is found there by its next look.
+    // If the outbox is down it finds the row when it is up again.
     let _ = kit.doors.fresh.send(Fresh(rows)).await;
     Ok(web::Json(pairing.into()))
 }

@@ -55,6 +55,8 @@ pub struct Outbox {
     hand: Arc<Hand>,
     looking: bool,
     storing: bool,
+    /// As soon as that is stored.
+    wants_look: bool,
     /// What came before everything was found that earlier runs left, and an outbox of this run that fell: that goes out
     /// first.
     early: Option<Vec<OutboxRow>>,
@@ -80,6 +82,7 @@ impl Outbox {
             hand,
             looking: false,
             storing: false,
+            wants_look: false,
             early: Some(Vec::new()),
             found: HashSet::new(),
             stopping: None,
@@ -90,6 +93,11 @@ impl Outbox {
         if self.looking || self.stopping.is_some() {
             return;
         }
+        // What came of sending is stored first: it says what is due.
+        self.wants_look = self.storing;
+        if self.storing {
+            return;
+        }
         self.looking = true;
         let claim = self.doors.claim.ask(ClaimOutbox { now: self.clock.now(), limit: PAGE });
         ctx.spawn(claim.into_actor(self).map(|claimed, outbox, ctx| {
@@ -97,19 +105,26 @@ impl Outbox {
             match claimed {
                 Ok(rows) => {
                     let full = rows.len() == PAGE;
-                    rows.into_iter().for_each(|(row, cut_off)| outbox.send(row, cut_off, ctx));
+                    for (row, cut_off) in rows {
+                        outbox.send(row, cut_off, ctx);
+                    }
                     if full {
                         outbox.look(ctx);
                     } else if outbox.early.is_some() {
                         outbox.take_up(0, ctx);
                     }
                 }
-                Err(error) => outbox.life.vitals().note_error(error.to_string()),
+                Err(error) => {
+                    outbox.life.vitals().note_error(error.to_string());
+                    // They may be claimed, and the answer lost.
+                    outbox.early.get_or_insert_default();
+                }
             }
         }));
     }
 
-    /// Takes up what this run stored and nobody has in hand: it was on its way to an outbox that fell.
+    /// Takes up what this run holds and nobody has in hand: it was on its way to an outbox that fell, or was claimed by it
+    /// and not sent.
     fn take_up(&mut self, after: i64, ctx: &mut Context<Self>) {
         self.looking = true;
         let held = self.doors.held.ask(HeldOutbox { after, limit: PAGE });
@@ -119,8 +134,10 @@ impl Outbox {
                 Ok(rows) => {
                     let next = rows.last().filter(|_| rows.len() == PAGE).map(|row| row.id);
                     for row in rows {
-                        outbox.found.insert(row.id);
-                        outbox.send(row, false, ctx);
+                        let (id, cut_off) = (row.id, row.attempts > 0);
+                        if outbox.send(row, cut_off, ctx) {
+                            outbox.found.insert(id);
+                        }
                     }
                     if let Some(after) = next {
                         return outbox.take_up(after, ctx);
@@ -142,10 +159,11 @@ impl Outbox {
         }
     }
 
-    fn send(&mut self, row: OutboxRow, cut_off: bool, ctx: &mut Context<Self>) {
+    /// False when it is in hand already.
+    fn send(&mut self, row: OutboxRow, cut_off: bool, ctx: &mut Context<Self>) -> bool {
         let id = row.id;
         if !self.hand.take(id, self.clock.now()) {
-            return;
+            return false;
         }
         self.count();
         let channel = row.message.conversation.channel();
@@ -173,6 +191,7 @@ impl Outbox {
             outbox.count();
             outbox.store(ctx);
         }));
+        true
     }
 
     /// Stores what came of sending.
@@ -192,6 +211,9 @@ impl Outbox {
             match settled {
                 Ok(()) => {
                     sent.iter().for_each(|(id, _)| outbox.hand.release(*id));
+                    if outbox.wants_look {
+                        outbox.look(ctx);
+                    }
                     outbox.store(ctx);
                 }
                 // They stay in hand; the next look tries again, and when this run ends the next one finds them.
@@ -239,6 +261,7 @@ impl Actor for Outbox {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.life.capacity(ctx, MAILBOX);
+        self.store(ctx);
         self.look(ctx);
         ctx.run_interval(LOOK, |outbox, ctx| {
             outbox.store(ctx);

@@ -63,7 +63,7 @@ pub(super) async fn receive(desk: &Desk, incoming: Incoming) -> Result<Receipt, 
     let comer = Comer {
         sender: &incoming.sender,
         chat: &incoming.place.chat,
-        parent: known.parent.as_deref(),
+        parent: known.parent.as_deref().or(incoming.seen_as.as_deref()),
         group: incoming.group,
         addressed,
         identity: known.identity.as_ref(),

@@ -168,6 +168,7 @@ fn incoming() -> Incoming {
     Incoming {
         id: "u1".into(),
         place: Place { chat: "42".into(), thread: None },
+        seen_as: None,
         group: false,
         sender: Sender { id: "42".into(), name: "Ann".into() },
         at: 0,

@@ -190,7 +190,7 @@ impl Session {
         }
     }
 
-    /// Hands stored messages to the outbox. If it is down they are found there by its next look.
+    /// Hands stored messages to the outbox. If it is down it finds them when it is up again.
     fn hand_over(&mut self, rows: Vec<OutboxRow>, ctx: &mut Context<Self>) {
         if rows.is_empty() {
             return;

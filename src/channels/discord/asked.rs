@@ -28,6 +28,7 @@ pub(super) fn read(interaction: Interaction, menu: &[CommandSpec]) -> Result<New
     let incoming = |event: Event| Incoming {
         id: format!("i{id}"),
         place: place(channel),
+        seen_as: None,
         group,
         sender: sender.clone(),
         at: moment(id),

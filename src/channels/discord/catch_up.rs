@@ -1,9 +1,9 @@
 //! After a session that could not be taken up: the messages that were missed are fetched. Discord tells them nobody else, so
-//! that is tried until it is done, or refused for good; the channel's later messages wait behind it.
+//! that is tried until it is done, or refused for good, for hours; the channel's later messages wait behind it.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     desk::message,
@@ -27,6 +27,8 @@ const LONGEST_PAUSE: u64 = 300_000;
 const SHORTEST_PAUSE: u64 = 100;
 /// After so many failures the log tells of it.
 const LOUD: u32 = 5;
+/// So long a page is tried at most: a channel at which Discord always fails is not to hold what comes after it for ever.
+const LONGEST: Duration = Duration::from_secs(6 * 3_600);
 
 /// Fetches the messages of a channel after the last one that was taken, and takes them in their order. Whoever lets go of
 /// this ends it.
@@ -59,7 +61,7 @@ async fn page(
 ) -> Option<(Vec<Arrived>, usize)> {
     let path = format!("/channels/{channel}/messages?after={last}&limit={PAGE}");
     let call = Call::new("GET /channels/messages", path, channel);
-    let mut failures = 0;
+    let (mut failures, began) = (0, Instant::now());
     loop {
         let answer = {
             // While this one waits others have their turn.
@@ -75,7 +77,7 @@ async fn page(
             Err(failure) => failure,
         };
         failures += u32::from(!matches!(failure, Failure::Slow { .. }));
-        let Some(pause) = pause(&failure, failures, shared.clock.dice()) else {
+        let Some(pause) = pause(&failure, failures, began.elapsed(), shared.clock.dice()) else {
             if matches!(failure, Failure::NoChat(_)) {
                 shared.known().drop_channel(channel);
             }
@@ -89,9 +91,10 @@ async fn page(
     }
 }
 
-/// How long to wait after so many failures, in milliseconds; nothing when it is refused for good.
-fn pause(failure: &Failure, failures: u32, dice: f64) -> Option<u64> {
+/// How long to wait after so many failures in this time, in milliseconds; nothing when it is refused for good.
+fn pause(failure: &Failure, failures: u32, tried: Duration, dice: f64) -> Option<u64> {
     match failure {
+        _ if tried >= LONGEST => None,
         Failure::Slow { after_ms, .. } => Some((*after_ms).max(SHORTEST_PAUSE)),
         // A token that is refused may be mended.
         Failure::Later(_) | Failure::Unknown(_) | Failure::NoToken(_) => {
@@ -114,14 +117,17 @@ mod tests {
     #[test]
     fn what_may_pass_is_waited_for_however_often_it_fails() {
         let later = Failure::Later("503".into());
-        let pauses: Vec<u64> = (1..2_000).map(|failures| pause(&later, failures, 1.0).unwrap()).collect();
+        let pauses: Vec<u64> =
+            (1..2_000).map(|failures| pause(&later, failures, Duration::ZERO, 1.0).unwrap()).collect();
         assert_eq!((pauses[0], pauses[1], pauses[1_998]), (1_000, 2_000, LONGEST_PAUSE));
         assert!(pauses.is_sorted());
-        assert!(pause(&later, 20, 0.0) < pause(&later, 20, 1.0), "a herd is kept apart");
-        let slow = |after_ms| pause(&Failure::Slow { after_ms, chat_only: true }, 0, 0.5);
+        let later_in = |tried, dice| pause(&later, 20, Duration::from_secs(tried), dice);
+        assert!(later_in(9, 0.0) < later_in(9, 1.0), "a herd is kept apart");
+        assert_eq!((later_in(21_599, 1.0), later_in(21_600, 1.0)), (Some(LONGEST_PAUSE), None));
+        let slow = |after_ms| pause(&Failure::Slow { after_ms, chat_only: true }, 0, Duration::ZERO, 0.5);
         assert_eq!((slow(0), slow(7_000)), (Some(100), Some(7_000)));
         for gone in [Failure::NoChat("404".into()), Failure::Refused("403".into())] {
-            assert_eq!(pause(&gone, 1, 0.5), None);
+            assert_eq!(pause(&gone, 1, Duration::ZERO, 0.5), None);
         }
     }
 }

@@ -108,8 +108,14 @@ async fn create(
 /// now are put into it.
 async fn bring_up(shared: &Shared, post: &Post, created: Created) -> Result<String, Failure> {
     let message = created.id.to_string();
-    if created.content.is_some_and(|words| !send::says(&post.content, &words)) {
-        edit(shared, &post.place, &message, &post.content).await?;
+    let is_other = created.content.is_some_and(|words| !send::says(&post.content, &words));
+    if is_other && !post.draft {
+        let edited = edit(shared, &post.place, &message, &post.content).await;
+        edited.map_err(|failure| match failure {
+            // The message stands: what is not known is what it says.
+            Failure::Slow { .. } | Failure::Later(_) => Failure::Unknown(failure.to_string()),
+            failure => failure,
+        })?;
     }
     Ok(message)
 }

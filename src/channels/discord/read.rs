@@ -216,6 +216,7 @@ fn incoming(message: Message, group: bool, known: &Known) -> Option<Incoming> {
     Some(Incoming {
         id: format!("m{}", message.id),
         place: place(channel),
+        seen_as: None,
         group,
         sender: sender(author, message.member.as_ref()),
         at: moment(message.id.get()),
@@ -241,6 +242,7 @@ fn edited(message: Message, known: &Known) -> News {
     let incoming = Incoming {
         id: format!("e{}-{at}", message.id),
         place: place(channel),
+        seen_as: None,
         group,
         sender: sender(author, message.member.as_ref()),
         at,

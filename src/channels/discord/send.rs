@@ -218,7 +218,15 @@ mod tests {
 
     fn post(content: Content) -> Post {
         let place = Place { chat: "42".into(), thread: None };
-        Post { place, content, key: "k1".into(), answers: None, reply_to: Some("9".into()), silent: true }
+        Post {
+            place,
+            content,
+            key: "k1".into(),
+            answers: None,
+            reply_to: Some("9".into()),
+            silent: true,
+            draft: false,
+        }
     }
 
     fn button(data: &str) -> Button {

@@ -43,10 +43,10 @@ struct Item {
 impl Desk {
     /// Puts an update here. False when it is here already. `hold` is how long an album waits for its next piece.
     pub(super) fn offer(&mut self, number: i64, reading: Reading, now: u64, hold: u64) -> bool {
+        self.next = self.next.max(Some(number.saturating_add(1)));
         if self.open.contains(&number) || self.settled.contains(&number) {
             return false;
         }
-        self.next = self.next.max(Some(number.saturating_add(1)));
         let Reading::Heard { incoming, album } = reading else {
             self.settled.insert(number);
             return true;
@@ -138,7 +138,9 @@ impl Desk {
     pub(super) fn given_back(&mut self, chat: &str) -> Vec<i64> {
         let queue = self.chats.remove(chat).unwrap_or_default();
         let is_noted = |item: &Item| item.numbers.iter().any(|number| self.noted.contains(number));
-        let (kept, given): (Vec<Item>, Vec<Item>) = queue.into_iter().partition(is_noted);
+        let (mut kept, given): (Vec<Item>, Vec<Item>) = queue.into_iter().partition(is_noted);
+        // What was noted in this very moment is taken again, by us.
+        kept.iter_mut().for_each(|item| item.taken = false);
         if !kept.is_empty() {
             self.chats.insert(chat.to_owned(), kept.into());
         }
@@ -169,6 +171,11 @@ impl Desk {
     /// This update is not settled.
     pub(super) fn is_open(&self, number: i64) -> bool {
         self.open.contains(&number)
+    }
+
+    /// How many wait in one chat.
+    pub(super) fn waiting_in(&self, chat: &str) -> usize {
+        self.chats.get(chat).map_or(0, VecDeque::len)
     }
 
     /// The updates that are not settled, and whether each is noted down.
@@ -258,6 +265,7 @@ mod tests {
         let incoming = Box::new(Incoming {
             id: format!("{chat}:{message}"),
             place: Place { chat: chat.to_string(), thread: None },
+            seen_as: None,
             group: false,
             sender: Sender { id: "1".into(), name: "Ann".into() },
             at: 0,

@@ -9,9 +9,6 @@ use subtle::ConstantTimeEq;
 
 use super::{Inner, read};
 
-/// Most updates that are waited for at once; more are told to come again.
-const MOST: usize = 1_000;
-
 /// Why an update that was brought is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HookRefused {
@@ -54,9 +51,6 @@ impl Inner {
         let (Some(round), Some(me)) = (self.round(), self.me()) else {
             return Box::pin(async { Err(HookRefused::NotNow) });
         };
-        if round.open() >= MOST {
-            return Box::pin(async { Err(HookRefused::NotNow) });
-        }
         Box::pin(async move {
             let taken = round.bring(number, read::read(&read, &me), &update).await;
             taken.then_some(()).ok_or(HookRefused::NotNow)

@@ -109,7 +109,7 @@ impl Inner {
             look = if new { LOOK } else { (look * 2).min(LONGEST_LOOK) };
             // What is not settled is offered at once again, so asking must wait for it; but not for others, so that is noted.
             round.settled(look).await;
-            if round.waiting() > 0 {
+            if round.is_to_note() {
                 round.note().await;
             }
             if !new && !hold.is_zero() && asked.elapsed() < LOOK {

@@ -202,6 +202,15 @@ impl Telegram {
     }
 }
 
+/// However listening ends, nothing is brought to its round any more.
+struct End(Arc<Round>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 impl Hook {
     fn new(webhook: Webhook) -> Result<Self, BadSettings> {
         let url = Url::parse(&webhook.url).ok().filter(|url| url.scheme() == "https" && url.has_host());
@@ -254,7 +263,7 @@ impl Inner {
     fn moves(&self, from: i64, to: i64) {
         if self.moved().note(from, to) {
             tracing::info!(channel = "telegram", from, to, "a group became a supergroup");
-            self.round().inspect(|round| round.stale());
+            self.round().inspect(|round| round.moved());
         }
     }
 
@@ -298,6 +307,7 @@ impl Platform for Telegram {
             inner.moved().extend(moved);
             let round = Arc::new(Round::new(Arc::clone(&inner), sink, notes));
             *lock(&inner.round) = Arc::downgrade(&round);
+            let _end = End(Arc::clone(&round));
             tokio::select! {
                 () = stop.cancelled() => {}
                 never = inner.hear(&round) => match never {},

@@ -41,7 +41,7 @@ impl Moved {
         else {
             return;
         };
-        incoming.place.chat = home.to_string();
+        incoming.seen_as = Some(std::mem::replace(&mut incoming.place.chat, home.to_string()));
         if let Event::Message { message, .. } | Event::Edited { message, .. } | Event::Tap { message, .. } =
             &mut incoming.event
         {

@@ -33,7 +33,7 @@ pub(super) struct Notes {
     /// What came and may not be settled.
     came: Mutex<BTreeMap<i64, Box<RawValue>>>,
     /// What an earlier run left.
-    left: Mutex<Vec<Box<RawValue>>>,
+    left: Mutex<Option<Vec<Box<RawValue>>>>,
     /// What was written down last; one writes at a time.
     written: tokio::sync::Mutex<(BTreeSet<i64>, Moved)>,
 }
@@ -51,7 +51,7 @@ impl Notes {
             Written::default()
         });
         let last = tokio::sync::Mutex::new((BTreeSet::new(), written.moved.clone()));
-        (Self { left: Mutex::new(written.open), written: last, ..Self::default() }, written.moved)
+        (Self { left: Mutex::new(Some(written.open)), written: last, ..Self::default() }, written.moved)
     }
 
     /// Takes an update along that came.
@@ -67,12 +67,12 @@ impl Notes {
         }
     }
 
-    /// What an earlier run left, once.
+    /// What an earlier run left, once: before that nothing is written.
     pub(super) async fn left(&self) -> Vec<(i64, Value)> {
-        let left = std::mem::take(&mut *lock(&self.left));
         let mut written = self.written.lock().await;
+        let left = lock(&self.left).take();
         let mut updates = Vec::new();
-        for raw in left {
+        for raw in left.unwrap_or_default() {
             let Ok(update) = serde_json::from_str::<Value>(raw.get()) else { continue };
             if let Some(number) = read::number(&update) {
                 self.came(number, &raw);
@@ -92,6 +92,9 @@ impl Notes {
         moved: impl Fn() -> Moved,
     ) -> Option<BTreeSet<i64>> {
         let mut written = self.written.lock().await;
+        if lock(&self.left).is_some() {
+            return None;
+        }
         let (mut open, moved) = (open(), moved());
         open.sort_by_key(|(number, is_noted)| (!is_noted, *number));
         open.truncate(MOST);

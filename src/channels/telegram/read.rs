@@ -160,7 +160,7 @@ impl Opened<'_> {
     fn heard(self, id: String, date: &Value, event: Event, album: Option<String>) -> Reading {
         let at = date.as_i64().unwrap_or(0).saturating_mul(1_000);
         let (place, group, sender) = (self.place, self.group, self.sender);
-        let incoming = Box::new(Incoming { id, place, group, sender, at, event });
+        let incoming = Box::new(Incoming { id, place, seen_as: None, group, sender, at, event });
         Reading::Heard { incoming, album }
     }
 }
@@ -207,6 +207,7 @@ fn tap(query: &Value) -> Option<Reading> {
     let incoming = Box::new(Incoming {
         id: format!("tap:{token}"),
         place: place(message, chat),
+        seen_as: None,
         group: message["chat"]["type"].as_str() != Some("private"),
         sender,
         // A tap has no time of its own.

@@ -101,6 +101,7 @@ mod tests {
         let incoming = Incoming {
             id: "1:2".into(),
             place: Place { chat: "1".into(), thread: None },
+            seen_as: None,
             group: false,
             sender: Sender { id: "1".into(), name: "Ann".into() },
             at: 0,

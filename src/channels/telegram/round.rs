@@ -3,14 +3,20 @@
 use std::{
     collections::{BTreeSet, HashMap},
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde_json::{Value, value::RawValue};
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::{
+        Notify,
+        oneshot::{self, error::TryRecvError},
+    },
     time::{Instant, sleep, sleep_until},
 };
 
@@ -35,6 +41,9 @@ const SHOWN: usize = 64;
 /// First and longest pause before something that could not be taken is offered again, in milliseconds.
 const AGAIN: u64 = 200;
 const LONGEST_AGAIN: u64 = 10_000;
+/// Most updates that wait at once of those that are brought, over all and in one chat; more are told to come again.
+const MOST: usize = 1_000;
+const MOST_IN_CHAT: usize = 100;
 /// How long an update that was brought is waited for before it is noted.
 const NOTE: Duration = Duration::from_millis(250);
 
@@ -52,8 +61,12 @@ pub(super) struct Round {
     said: Mutex<Option<Link>>,
     came: Notify,
     settled: Notify,
-    /// Something that is noted is settled.
+    /// What is noted is not so any more.
     stale: Notify,
+    /// A group moved, and that is not noted.
+    news: AtomicBool,
+    /// Nobody takes from the desk any more.
+    closed: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -73,6 +86,8 @@ impl Round {
             came: Notify::new(),
             settled: Notify::new(),
             stale: Notify::new(),
+            news: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -135,11 +150,17 @@ impl Round {
     pub(super) async fn bring(&self, number: i64, reading: Reading, update: &RawValue) -> bool {
         self.link(Link::Up { account: self.inner.account() });
         let patience = match &reading {
-            Reading::Nothing(_) | Reading::Moved { .. } => {
+            Reading::Nothing(_) => {
                 self.put(number, reading, update);
                 lock(&self.desk).forget();
                 return true;
             }
+            Reading::Moved { .. } => {
+                self.put(number, reading, update);
+                lock(&self.desk).forget();
+                return self.note().await.is_some();
+            }
+            Reading::Heard { incoming, .. } if self.is_full(&incoming.place.chat) => return false,
             Reading::Heard { album: Some(_), .. } => Duration::ZERO,
             Reading::Heard { album: None, .. } => NOTE,
         };
@@ -149,29 +170,67 @@ impl Round {
             // It was taken, and the answer got lost on its way.
             self.tell(&[number], true);
         }
+        if self.closed.load(Ordering::Acquire) {
+            return false;
+        }
         tokio::select! {
             biased;
             taken = &mut taken => return taken.unwrap_or(false),
             () = sleep(patience) => {}
         }
-        match self.note().await {
-            Some(noted) if noted.contains(&number) => true,
-            _ => taken.await.unwrap_or(false),
+        let noted = self.note().await.is_some_and(|noted| noted.contains(&number));
+        match taken.try_recv() {
+            // It may have been given back meanwhile.
+            Ok(taken) => taken,
+            Err(TryRecvError::Empty) if noted => true,
+            Err(TryRecvError::Empty) => taken.await.unwrap_or(false),
+            Err(TryRecvError::Closed) => false,
         }
+    }
+
+    /// So much waits, over all or in this chat, that no more is taken.
+    fn is_full(&self, chat: &str) -> bool {
+        let desk = lock(&self.desk);
+        desk.open().count() >= MOST || desk.waiting_in(chat) >= MOST_IN_CHAT
     }
 
     /// Notes down what is not settled. Gives what is noted now, or nothing when that is not possible.
     pub(super) async fn note(&self) -> Option<BTreeSet<i64>> {
+        if self.closed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.news.store(false, Ordering::Release);
         let open = || lock(&self.desk).open().collect();
         let moved = || self.inner.moved().clone();
-        let noted = self.notes.write(&*self.sink, open, moved).await?;
-        lock(&self.desk).note(noted.iter().copied());
+        let Some(noted) = self.notes.write(&*self.sink, open, moved).await else {
+            self.news.store(true, Ordering::Release);
+            return None;
+        };
+        let mut desk = lock(&self.desk);
+        desk.note(noted.iter().copied());
+        if noted.iter().any(|number| !desk.is_open(*number)) {
+            // It was settled meanwhile.
+            self.stale.notify_one();
+        }
+        drop(desk);
         Some(noted)
     }
 
-    /// What is noted is not so any more.
-    pub(super) fn stale(&self) {
+    /// A group moved.
+    pub(super) fn moved(&self) {
+        self.news.store(true, Ordering::Release);
         self.stale.notify_one();
+    }
+
+    /// Something is to be noted before the server is told to forget anything.
+    pub(super) fn is_to_note(&self) -> bool {
+        self.waiting() > 0 || self.news.load(Ordering::Acquire)
+    }
+
+    /// Listening ends: whoever waits brings it again.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        lock(&self.waiting).clear();
     }
 
     /// Keeps the notes as things are, for ever: what is settled is taken out of them.
@@ -191,11 +250,6 @@ impl Round {
     /// How many updates are nowhere but at the server.
     pub(super) fn waiting(&self) -> usize {
         lock(&self.desk).waiting()
-    }
-
-    /// How many updates are on the desk.
-    pub(super) fn open(&self) -> usize {
-        lock(&self.desk).open().count()
     }
 
     /// See [`Desk::offset`].
@@ -286,7 +340,7 @@ impl Round {
         };
         self.notes.settled(&numbers);
         if was_noted {
-            self.stale();
+            self.stale.notify_one();
         }
         self.tell(&numbers, taken);
         self.settled.notify_one();

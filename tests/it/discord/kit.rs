@@ -243,7 +243,15 @@ pub(super) fn at(channel: u64) -> Place {
 /// Words to be posted.
 pub(super) fn post(channel: u64, key: &str, text: &str) -> Post {
     let content = Content { markup: text.into(), plain: text.into(), ..Content::default() };
-    Post { place: at(channel), content, key: key.into(), answers: None, reply_to: None, silent: false }
+    Post {
+        place: at(channel),
+        content,
+        key: key.into(),
+        answers: None,
+        reply_to: None,
+        silent: false,
+        draft: false,
+    }
 }
 
 /// Words that answer an interaction.

@@ -171,3 +171,44 @@ async fn a_webhook_that_telegram_does_not_take_is_told_of() {
     let Link::Refused { why } = &links[0] else { panic!("{links:?}") };
     assert!(why.contains("Failed to resolve host") && why.contains("channels.telegram.webhook"), "{why}");
 }
+
+#[tokio::test]
+async fn until_what_an_earlier_run_noted_is_here_again_nothing_is_noted_over_it() {
+    let rig = listening().await;
+    rig.taker.sticks(42, true);
+    rig.fake.say(42, 42, "slow");
+    assert_eq!(bring(&rig, SECRET).await, Ok(()));
+    rig.stop().await;
+    // The bot is known again before its webhook is set, which fails for a while.
+    let why = "Bad Request: bad webhook: Failed to resolve host";
+    rig.fake.next("setWebhook", 4, Trouble::Refuse(400, why.into()));
+    let heard = rig.taker.links().len();
+    rig.listen();
+    until("it is refused", async || rig.taker.links().len() > heard).await;
+    rig.fake.say(43, 43, "another");
+    rig.taker.sticks(43, true);
+    let early = rig.fake.to_bring().unwrap().to_string();
+    let brought =
+        tokio::time::timeout(Duration::from_millis(400), rig.telegram.hook(SECRET, early.as_bytes()));
+    assert!(!matches!(brought.await, Ok(Ok(()))), "it is answered as if it were noted");
+    assert_eq!(rig.taker.noted(), 1, "what was noted is noted still");
+    rig.taker.sticks(42, false);
+    rig.taker.sticks(43, false);
+    until("it is brought again, and taken", async || bring(&rig, SECRET).await.is_ok()).await;
+    until("both are taken", async || rig.taker.taken().len() == 2 && rig.taker.noted() == 0).await;
+}
+
+#[tokio::test]
+async fn when_listening_has_ended_nothing_more_is_answered_as_taken() {
+    let rig = listening().await;
+    rig.taker.sticks(42, true);
+    rig.taker.notes(false);
+    rig.fake.say(42, 42, "slow");
+    let update = rig.fake.to_bring().unwrap().to_string();
+    let brought = tokio::spawn(rig.telegram.hook(SECRET, update.as_bytes()));
+    until("it is offered", async || rig.taker.offered().len() == 1).await;
+    rig.stop().await;
+    rig.taker.notes(true);
+    assert_eq!(brought.await.unwrap(), Err(HookRefused::NotNow));
+    assert_eq!((rig.taker.noted(), bring(&rig, SECRET).await), (0, Err(HookRefused::NotNow)));
+}

@@ -255,7 +255,15 @@ pub(super) fn words(markup: &str) -> Content {
 }
 
 pub(super) fn post(chat: i64, content: Content) -> Post {
-    Post { place: place(chat), content, key: "k1".into(), answers: None, reply_to: None, silent: false }
+    Post {
+        place: place(chat),
+        content,
+        key: "k1".into(),
+        answers: None,
+        reply_to: None,
+        silent: false,
+        draft: false,
+    }
 }
 
 /// The words of a message or an edit.

@@ -24,6 +24,7 @@ async fn a_message_has_all_that_belongs_to_it() {
         answers: None,
         reply_to: Some(asked.to_string()),
         silent: true,
+        draft: false,
     };
     let id = rig.telegram.post(post).await.unwrap();
     let shown = rig.fake.said(-100).remove(0);

@@ -149,6 +149,7 @@ fn at(who: &str, chat: &str, group: bool) -> Incoming {
     Incoming {
         id: String::new(),
         place: Place { chat: chat.into(), thread: None },
+        seen_as: None,
         group,
         sender: Sender { id: who.into(), name: format!("Name {who}") },
         at: NOW,

@@ -93,6 +93,21 @@ fn members_of_a_listed_group_may_write_there_alone() {
                 }
                 assert_eq!(says(in_group("1", "900").says(fake, "how is it?")).await, Receipt::Taken);
                 assert_eq!(says(in_group("1", "901").says(fake, "how is it?")).await, Receipt::Ignored);
+                // Also when another task was given in that thread.
+                let thread = here.replace("100", "050");
+                for (chat, topic) in [(here, "j2"), (thread.as_str(), "j3")] {
+                    let at = format!("{name}/{name}:group:{chat}/{chat}");
+                    town.change(&format!(
+                        "INSERT INTO threads (conversation_id, topic, chat) VALUES ('{at}', '{topic}', '{thread}')"
+                    ));
+                }
+                assert_eq!(says(in_group("1", &thread).says(fake, "and now?")).await, Receipt::Taken);
+                // A group that is known by an older id is listed by the one that people see.
+                let mut moved = in_group("1", "-5").says(fake, "and here?");
+                assert_eq!(says(moved.clone()).await, Receipt::Ignored);
+                moved.id = "again".into();
+                moved.seen_as = Some(here.into());
+                assert_eq!(says(moved).await, Receipt::Taken);
             });
         }
     }

@@ -239,6 +239,7 @@ impl Courier {
                 .clone()
                 .filter(|_| part == 0 && posting::replies(&errand.row.message)),
             silent: false,
+            draft: false,
         };
         let mut repeated = false;
         // When it may have been posted for the first time.
@@ -369,7 +370,7 @@ impl Courier {
                 Ok(())
             }
             Failure::NoChat(why) => Err(Sent::Parked(why)),
-            Failure::Later(why) if self.is_hopeless(tries) => {
+            Failure::Later(why) if Self::is_hopeless(tries) => {
                 Err(Sent::Refused(format!("it fails at this one, and takes others: {why}")))
             }
             // A person has to mend it, and the health says so: what waits goes out then.

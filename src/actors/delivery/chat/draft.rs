@@ -29,7 +29,7 @@ use super::courier::{self, Courier};
 
 /// Pieces that wait while a platform answers. What is beyond is not shown, until the answer is.
 const BEHIND: usize = 512;
-/// How long the end of an answer waits for the platform to answer about its draft: longer than a call takes at most.
+/// How long the end of an answer waits for the platform to answer about its draft. What comes later changes nothing.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// Before something is tried again that failed without saying when.
 const AGAIN: i64 = 3_000;
@@ -184,6 +184,7 @@ impl Task {
             answers: before.received,
             reply_to: before.asked.filter(|_| is_group(&self.conversation.user())),
             silent: false,
+            draft: true,
         };
         let asked = *self.asked.get_or_insert(self.courier.clock.now());
         match self.courier.platform.post(post).await {

@@ -98,6 +98,7 @@ impl Courier {
                 answers: None,
                 reply_to: None,
                 silent: true,
+                draft: false,
             };
             fault::point("before_head", self.platform.name());
             let posted = self.platform.post(post).await;
@@ -132,7 +133,7 @@ impl Courier {
                     | Failure::Later(_)
                     | Failure::NoToken(_)
                     | Failure::NoChat(_)),
-                ) => self.bear(here, failure, &mut tries).await?,
+                ) if !Self::is_hopeless(&tries) => self.bear(here, failure, &mut tries).await?,
                 Err(failure) => {
                     tracing::warn!(%failure, "a task is told of in its channel: no thread can be opened there");
                     return Ok(here.clone());

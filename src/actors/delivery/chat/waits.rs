@@ -9,14 +9,16 @@ use super::courier::{Courier, NotPosted};
 /// First and longest pause before something is tried again, in milliseconds.
 const PAUSE: u64 = 1_500;
 const LONGEST_PAUSE: u64 = 120_000;
-/// So often something is tried, about half an hour long, at which a platform fails that takes everything else.
-const TRIES: u32 = 20;
+/// So often a platform may fail at one thing, and take others before it fails at that again.
+const ALONE: u32 = 8;
 
 /// How often something failed, in ways that may pass.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
     count: u32,
-    since: Option<Millis>,
+    /// How often others went out since it had failed before.
+    alone: u32,
+    last: Option<Millis>,
 }
 
 impl Courier {
@@ -73,17 +75,19 @@ impl Courier {
     }
 
     pub(super) async fn wait(&self, tries: &mut Tries, why: String) -> Result<(), NotPosted> {
+        let worked = self.health.look().posted_at;
         tries.count += 1;
-        tries.since.get_or_insert(self.clock.now());
+        tries.alone += u32::from(tries.last.is_some_and(|last| worked.is_some_and(|worked| worked > last)));
+        tries.last = Some(self.clock.now());
         let pause = backoff(tries.count, PAUSE, LONGEST_PAUSE, self.clock.dice());
         tracing::debug!(why, pause, "a message waits to be posted");
         self.pause(i64::try_from(pause).unwrap_or(i64::MAX)).await
     }
 
-    /// True when a platform fails at one thing again and again, and takes others meanwhile: nothing is to wait behind that.
-    pub(super) fn is_hopeless(&self, tries: &Tries) -> bool {
-        let worked = self.health.look().posted_at;
-        tries.count >= TRIES && tries.since.is_some_and(|since| worked.is_some_and(|worked| worked > since))
+    /// True when a platform fails at one thing again and again, and takes others each time in between: nothing is to wait
+    /// behind that.
+    pub(super) fn is_hopeless(tries: &Tries) -> bool {
+        tries.alone >= ALONE
     }
 
     async fn pause(&self, ms: Millis) -> Result<(), NotPosted> {

@@ -66,7 +66,7 @@ pub(super) async fn answer(
     let stored = doors.answer.ask(AnswerDirect { message, answer }).await;
     match stored {
         Ok((Accepted::New, row)) => {
-            // If the outbox is down the row is found there by its next look.
+            // If the outbox is down it finds the row when it is up again.
             let _ = doors.fresh.send(Fresh(row.into_iter().collect())).await;
             Ok(Taken::New)
         }
